@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/call.h"
 #include "core/base/str.h"
 
 #define MSG_CHUNK 32768         /* most payload bytes in one record */
@@ -23,34 +24,6 @@ enum msg_type {
 #include "ipc/msg.def"
 #undef MSG
 };
-
-/*
- * CALL_KIND(name, login, body): the free bytes of CALL are the head, those of
- * CALL_BODY the body. Answers are a status and bytes.
- */
-enum call_kind {
-	CALL_LOGIN = 1,         /* head: "basic\0user\0secret" or "bearer\0token" */
-	CALL_SESSION,           /* answer: the Session object's JSON */
-	CALL_API,               /* body: RFC 8620 3.3 Request; answer: Response */
-	CALL_API_WS,            /* the same in RFC 8887's clothes (requestId) */
-	CALL_RCPT,              /* head: address; answer: status only */
-	CALL_DELIVER,           /* head: sender\0rcpt\0rcpt...; body: the message */
-	CALL_KINDS,
-};
-
-/*
- * Proof that the store checked a credential: it travels with every call. The MAC
- * (HMAC-SHA256 cut to 16, under a key of master and store) covers what is before.
- */
-struct login {
-	uint64_t account;
-	uint32_t worker;
-	uint32_t version;       /* of the account's credentials */
-	uint8_t mac[16];
-};
-
-#define CALL_F_WRITES 1u        /* a method of it may change something */
-#define CALL_F_RETRY 2u         /* asked again after a store died */
 
 struct msg_call {
 	uint64_t call;

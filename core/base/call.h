@@ -1,0 +1,37 @@
+/*
+ * The words that workers and the store share about a call: what it is, who asks.
+ * ipc/ carries them, proto/ speaks them; neither includes the other.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/*
+ * A call has a short head, a body, and is answered with a status (the numbers are
+ * HTTP's where one fits, RFC 9110 15) and bytes.
+ */
+enum call_kind {
+	CALL_LOGIN = 1,         /* head: "basic\0user\0secret" or "bearer\0token";
+				 * answer: 200 and struct login + login name */
+	CALL_SESSION,           /* answer: the Session object's JSON */
+	CALL_API,               /* body: RFC 8620 3.3 Request; answer: Response */
+	CALL_API_WS,            /* the same in RFC 8887's clothes (requestId) */
+	CALL_RCPT,              /* head: address; answer: status only */
+	CALL_DELIVER,           /* head: sender\0rcpt\0rcpt...; body: the message;
+				 * answer: one uint16_t status a recipient */
+	CALL_KINDS,
+};
+
+/*
+ * Proof that the store checked a credential: it travels with every call. The MAC
+ * (HMAC-SHA256 cut to 16, under a key of master and store) covers what is before.
+ */
+struct login {
+	uint64_t account;
+	uint32_t worker;
+	uint32_t version;       /* of the account's credentials */
+	uint8_t mac[16];
+};
+
+#define CALL_F_WRITES 1u        /* a method of it may change something */
+#define CALL_F_RETRY 2u         /* asked again after a store died */

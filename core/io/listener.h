@@ -1,0 +1,21 @@
+/*
+ * Accepts from a listening socket: at most 16 a turn, so that a flood of new
+ * clients delays nobody; pauses (and retries each 100 ms) while descriptors or
+ * memory are short, keeping the queue in the kernel.
+ */
+#pragma once
+
+#include <sys/socket.h>
+
+#include "core/base/err.h"
+#include "core/io/loop.h"
+
+struct listener;
+
+/*
+ * fd is nonblocking and stays the caller's until listener_free(). on_accept gets a
+ * nonblocking CLOEXEC socket that is now its own (TCP_NODELAY set on TCP).
+ */
+struct listener *listener_new(struct loop *l, int fd,
+		void (*on_accept)(void *ctx, int fd), void *ctx);
+void listener_free(struct listener *l);                 /* closes nothing */
