@@ -12,7 +12,7 @@ VERSION := 0.1.0
 # Who may use whom. scripts/lint checks every #include against this list, and
 # each test links with these and nothing else.
 LAYERS := core/base core/io core/db core/mime core/store ipc conf \
-	proto/http proto/ws proto/jmap proto/push proto/lmtp
+	proto/http proto/ws proto/jmap proto/push proto/front proto/lmtp
 DEPS_core/base  :=
 DEPS_core/io    := core/base
 DEPS_core/db    := core/base
@@ -23,10 +23,10 @@ DEPS_conf       := core/base
 DEPS_proto/http := conf core/io core/base
 DEPS_proto/ws   := proto/http conf core/io core/base
 DEPS_proto/push := conf core/io core/base
-DEPS_proto/lmtp := proto/http proto/jmap conf core/store core/db core/mime \
-	core/io core/base
-DEPS_proto/jmap := proto/ws proto/push proto/http conf core/store core/db \
-	core/mime core/io core/base
+DEPS_proto/jmap := conf core/store core/db core/mime core/io core/base
+DEPS_proto/lmtp := proto/jmap conf core/store core/db core/mime core/io core/base
+DEPS_proto/front := proto/jmap proto/ws proto/push proto/http conf core/store \
+	core/db core/mime core/io core/base
 DEPS_cmd/jmapd   := $(LAYERS)
 DEPS_cmd/jmapctl := $(LAYERS)
 

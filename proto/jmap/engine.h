@@ -1,0 +1,55 @@
+/*
+ * The JMAP engine (RFC 8620 3): a request's bytes in, the answer's bytes out. It
+ * runs in the store on an executor thread; it knows no socket and no ring.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/base/buf.h"
+#include "core/store/store.h"
+
+struct jmap_call {
+	struct store *store;
+	struct account *account;        /* whose login it is; pinned by the caller */
+	const char *user;               /* login name */
+	uint32_t version;               /* of the credentials */
+	bool websocket;                 /* RFC 8887: @type and requestId */
+	bool writable;                  /* it was queued as a write */
+	/* Called once, before the first change: from now on the end is unknown if
+	 * this process dies (CALL_WRITING). */
+	void (*writing)(struct jmap_call *c);
+};
+
+/*
+ * Runs a whole request. Returns the HTTP status and appends the body: 200 and a
+ * Response, or 400 / 413.. and problem details (RFC 8620 3.6.1; with websocket a
+ * RequestError, whose "status" is the same). Method errors are inside a Response.
+ */
+unsigned jmap_run(struct jmap_call *c, struct str request, struct buf *out);
+
+/*
+ * The Session object (RFC 8620 2), with the websocket capability (RFC 8887 3), in
+ * the base URL of conf's jmap-url.
+ */
+unsigned jmap_session(struct jmap_call *c, struct buf *out);
+
+/*
+ * Puts a raw message (with its trace fields already on top) into the Inbox inside
+ * the given write transaction: parses it, makes its card, threads it. 0, or < 0.
+ * Message digests for doubles are the caller's business.
+ */
+int jmap_deliver(struct tx *t, struct str raw, int64_t received_ms,
+		struct err *e);
+
+/* RequestError / problem details of RFC 8620 3.6.1, for the worker's side too. */
+enum request_error {
+	REQ_UNKNOWN_CAPABILITY, REQ_NOT_JSON, REQ_NOT_REQUEST, REQ_LIMIT,
+	REQ_UNAVAILABLE,        /* about:blank, status 503 */
+};
+/*
+ * Appends the JSON. id: raw JSON string or STR_NONE, only with websocket. limit:
+ * the property's name for REQ_LIMIT ("maxSizeRequest"), else NULL. Returns status.
+ */
+unsigned request_error(struct buf *out, enum request_error t, bool websocket,
+		struct str id, const char *limit, const char *detail);
