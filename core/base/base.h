@@ -44,6 +44,9 @@
 __attribute__((noreturn)) void check_failed(
 		const char *cond, const char *file, int line);
 
+/* Loads what a backtrace needs, while files can be opened; log_init() does. */
+void check_init(void);
+
 /* malloc and friends that abort when memory is out; never NULL for n > 0. */
 void *mem_new(size_t n);                      /* zeroed */
 void *mem_grow(void *p, size_t n);            /* realloc */
@@ -55,5 +58,5 @@ static inline void freep(void *p)
 	free(*(void **)p);
 }
 
-/* Closes *fd when it is >= 0; for `int fd cleanup(fd_close) = -1`. */
+/* Closes *fd when it is >= 0, keeps errno: `int fd cleanup(fd_close) = -1`. */
 void fd_closep(int *fd);

@@ -21,5 +21,6 @@ int err_set(struct err *e, int code, const char *fmt, ...) printf_like(3, 4);
 /* The same with ": strerror(errno)" behind it; returns -errno. */
 int err_sys(struct err *e, const char *fmt, ...) printf_like(2, 3);
 
-/* Puts "what: " before the sentence that is there; returns e's code. */
+/* Puts "what: " before the sentence that is there; returns e's code,
+ * or -EIO when e is NULL: with such an e return the code that came up. */
 int err_add(struct err *e, const char *fmt, ...) printf_like(2, 3);
