@@ -1,8 +1,8 @@
 /*
  * A growing byte buffer. All zeroes is a valid empty one.
  *
- * [p, p + n) is the content. buf_drop() moves the start forward without copying;
- * the space is won back when the buffer grows or becomes empty.
+ * [p, p + n) is the content. buf_drop() moves the start forward without
+ * copying; the space is won back when the buffer grows or becomes empty.
  */
 #pragma once
 
@@ -28,7 +28,8 @@ void buf_adds(struct buf *b, struct str s);
 void buf_addz(struct buf *b, const char *z);
 void buf_addc(struct buf *b, char c);
 void buf_fmt(struct buf *b, const char *fmt, ...) printf_like(2, 3);
-void buf_vfmt(struct buf *b, const char *fmt, va_list ap);
+void buf_vfmt(struct buf *b, const char *fmt, va_list ap)
+		printf_like(2, 0);
 void buf_u64(struct buf *b, uint64_t v);        /* decimal */
 
 /* Drops the first n bytes (n <= b->n). */
