@@ -46,3 +46,5 @@ void map_walk(struct map *m, bool (*fn)(struct map_node *n, void *ctx),
 uint64_t hash_u64(uint64_t v);
 /* Keyed with a secret of this process: peers choose these bytes. */
 uint64_t hash_str(struct str s);
+/* SipHash-1-3 under a key of the caller. */
+uint64_t hash_sip13(const uint64_t key[2], struct str s);
