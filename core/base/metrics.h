@@ -17,7 +17,11 @@ struct metrics {
 	_Alignas(64) _Atomic uint64_t v[METRICS];
 };
 
-/* Where this process counts: a private block until the role maps its own. */
+/*
+ * Where this process counts: a private block until the role maps its own, before
+ * it has threads. What was counted so far moves along; NULL goes back to the
+ * private block.
+ */
 void metrics_map(struct metrics *m);
 void metrics_add(enum metric m, int64_t n);
 uint64_t metrics_get(const struct metrics *all, enum metric m);
