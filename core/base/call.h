@@ -1,14 +1,14 @@
 /*
- * The words that workers and the store share about a call: what it is, who asks.
- * ipc/ carries them, proto/ speaks them; neither includes the other.
+ * The words that workers and the store share about a call: what it is, who
+ * asks. ipc/ carries them, proto/ speaks them; neither includes the other.
  */
 #pragma once
 
 #include <stdint.h>
 
 /*
- * A call has a short head, a body, and is answered with a status (the numbers are
- * HTTP's where one fits, RFC 9110 15) and bytes.
+ * A call has a short head, a body, and is answered with a status (the numbers
+ * are HTTP's where one fits, RFC 9110 15) and bytes.
  */
 enum call_kind {
 	CALL_LOGIN = 1,         /* head: "basic\0user\0secret" or "bearer\0token";
@@ -17,14 +17,18 @@ enum call_kind {
 	CALL_API,               /* body: RFC 8620 3.3 Request; answer: Response */
 	CALL_API_WS,            /* the same in RFC 8887's clothes (requestId) */
 	CALL_RCPT,              /* head: address; answer: status only */
-	CALL_DELIVER,           /* head: sender\0rcpt\0rcpt...; body: the message;
-				 * answer: one uint16_t status a recipient */
+	CALL_DELIVER,           /* head: trace\0sender\0rcpt\0rcpt...; body: the
+				 * message as it came. Return-Path and the trace
+				 * fields (whole lines, CRLF) go on top of it; doubles
+				 * are told by the body. Answer: one uint16_t LMTP
+				 * status a recipient: 250 451 452 550 552 554 */
 	CALL_KINDS,
 };
 
 /*
- * Proof that the store checked a credential: it travels with every call. The MAC
- * (HMAC-SHA256 cut to 16, under a key of master and store) covers what is before.
+ * Proof that the store checked a credential: it travels with every call. The
+ * MAC (HMAC-SHA256 cut to 16, under a key of master and store) covers what is
+ * before.
  */
 struct login {
 	uint64_t account;
