@@ -68,5 +68,7 @@ int64_t db_changes(const struct db *db);        /* rows of the last statement */
 
 /* Copies pages from the log back to the file in the background; never waits. */
 void db_checkpoint(struct db *db);
+/* Pages that stood in the log after this handle's last commit. */
+unsigned db_log_pages(const struct db *db);
 /* "SQLite 3.40.1" */
 const char *db_driver_version(void);

@@ -1,0 +1,314 @@
+/*
+ * The SQLite driver: one connection a struct db, WAL, durable commits.
+ *
+ * Files are made with mode 0600 (the log beside them takes the same mode).
+ * Checkpoints are asked for by the store; when the log passes LOG_PAGES all the
+ * same, the committing thread does one that waits for nobody.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/db/driver.h"
+
+#define LOG_PAGES 4000          /* wal_autocheckpoint */
+#define BUSY_MS 10000
+
+struct sqlite {
+	struct db db;
+	sqlite3 *c;
+	unsigned log_pages;     /* in the log after our last commit */
+};
+
+struct sqlite_stmt {
+	struct db_stmt s;
+	sqlite3_stmt *c;
+};
+
+static sqlite3 *conn(const struct db *db)
+{
+	return container_of(db, struct sqlite, db)->c;
+}
+
+static sqlite3_stmt *stmt(const struct db_stmt *s)
+{
+	return container_of(s, struct sqlite_stmt, s)->c;
+}
+
+/* Classes of db.h; a code that is not here is our SQL's fault. */
+static const struct {
+	int sqlite, class;
+} classes[] = {
+		{SQLITE_FULL, -ENOSPC},
+		{SQLITE_IOERR, -EIO},
+		{SQLITE_CANTOPEN, -EIO},
+		{SQLITE_PERM, -EIO},
+		{SQLITE_PROTOCOL, -EIO},
+		{SQLITE_NOLFS, -EIO},
+		{SQLITE_AUTH, -EIO},
+		{SQLITE_ABORT, -EIO},
+		{SQLITE_NOMEM, -ENOMEM},
+		{SQLITE_BUSY, -EBUSY},
+		{SQLITE_LOCKED, -EBUSY},
+		{SQLITE_CONSTRAINT, -EEXIST},
+		{SQLITE_CORRUPT, -EUCLEAN},
+		{SQLITE_NOTADB, -EUCLEAN},
+		{SQLITE_READONLY, -EROFS},
+};
+
+static int class_of(sqlite3 *c, int code)
+{
+	int sys = c ? sqlite3_system_errno(c) : 0;
+
+	code &= 0xff;
+	if (code == SQLITE_IOERR || code == SQLITE_CANTOPEN) {
+		if (sys == ENOSPC || sys == EDQUOT || sys == EFBIG)
+			return -ENOSPC;
+		if (code == SQLITE_CANTOPEN && sys == ENOENT)
+			return -ENOENT;
+	}
+	for (size_t i = 0; i < countof(classes); i++)
+		if (classes[i].sqlite == code)
+			return classes[i].class;
+	return -EINVAL;
+}
+
+static int fail(sqlite3 *c, int code, const char *what, struct err *e)
+{
+	return err_set(e, class_of(c, code), "%.80s: %s", what,
+			c ? sqlite3_errmsg(c) : sqlite3_errstr(code));
+}
+
+static const char *sq_version(void)
+{
+	return "SQLite " SQLITE_VERSION;
+}
+
+static int on_commit(void *ctx, sqlite3 *c, const char *name, int pages)
+{
+	struct sqlite *q = ctx;
+
+	q->log_pages = (unsigned)pages;
+	if (pages >= LOG_PAGES)
+		sqlite3_wal_checkpoint_v2(c, name, SQLITE_CHECKPOINT_PASSIVE,
+				NULL, NULL);
+	return SQLITE_OK;
+}
+
+static const char setup_sql[] =
+		"PRAGMA page_size = 4096;"
+		"PRAGMA journal_mode = WAL;"
+		"PRAGMA synchronous = FULL;"
+		"PRAGMA secure_delete = OFF;"
+		"PRAGMA foreign_keys = OFF;"
+		"PRAGMA cell_size_check = ON;"
+		"PRAGMA temp_store = MEMORY;"
+		"PRAGMA journal_size_limit = 33554432;";
+static const char setup_reader_sql[] =
+		"PRAGMA foreign_keys = OFF;"
+		"PRAGMA cell_size_check = ON;"
+		"PRAGMA temp_store = MEMORY;"
+		"PRAGMA query_only = ON;"
+		"PRAGMA user_version;";  /* reads: is it a database? */
+
+/* Handles are used by one thread at a time: no mutexes, no shared counters. */
+static void once(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+/* SQLite would make it 0644. */
+static int make_file(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	close(fd);
+	return 0;
+}
+
+static void sq_close(struct db *db)
+{
+	struct sqlite *q = container_of(db, struct sqlite, db);
+
+	check(sqlite3_close(q->c) == SQLITE_OK);
+	free(q);
+}
+
+static int sq_exec(struct db *db, const char *sql, struct err *e)
+{
+	int code = sqlite3_exec(conn(db), sql, NULL, NULL, NULL);
+
+	return code ? fail(conn(db), code, sql, e) : 0;
+}
+
+static int sq_open(const char *path, unsigned flags, struct db **db_r,
+		struct err *e)
+{
+	static pthread_once_t first = PTHREAD_ONCE_INIT;
+	bool reader = flags & DB_READONLY;
+	struct sqlite *q;
+	int ret;
+
+	pthread_once(&first, once);
+	if (flags & DB_CREATE) {
+		ret = make_file(path, e);
+		if (ret < 0)
+			return ret;
+	}
+	q = mem_new(sizeof(*q));
+	q->db.drv = &db_sqlite;
+	ret = sqlite3_open_v2(path, &q->c,
+			SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (ret) {
+		ret = fail(q->c, ret, path, e);
+	} else {
+		sqlite3_extended_result_codes(q->c, 1);
+		sqlite3_busy_timeout(q->c, BUSY_MS);
+		ret = sq_exec(&q->db, reader ? setup_reader_sql : setup_sql, e);
+		if (ret < 0)
+			err_add(e, "%s", path);
+	}
+	if (ret < 0) {
+		sq_close(&q->db);
+		return ret;
+	}
+	sqlite3_wal_hook(q->c, on_commit, q);
+	*db_r = &q->db;
+	return 0;
+}
+
+static bool sq_alive(const struct db *db)
+{
+	return !sqlite3_get_autocommit(conn(db));
+}
+
+static int sq_prepare(struct db *db, const char *sql, struct db_stmt **s_r,
+		struct err *e)
+{
+	sqlite3_stmt *c;
+	struct sqlite_stmt *s;
+	int code = sqlite3_prepare_v3(conn(db), sql, -1,
+			SQLITE_PREPARE_PERSISTENT, &c, NULL);
+
+	if (code)
+		return fail(conn(db), code, sql, e);
+	s = mem_new(sizeof(*s));
+	s->c = c;
+	*s_r = &s->s;
+	return 0;
+}
+
+static void sq_finalize(struct db_stmt *s)
+{
+	sqlite3_finalize(stmt(s));
+	free(container_of(s, struct sqlite_stmt, s));
+}
+
+static void sq_reset(struct db_stmt *s)
+{
+	sqlite3_reset(stmt(s));
+	sqlite3_clear_bindings(stmt(s));
+}
+
+static bool sq_bind_i64(struct db_stmt *s, int i, int64_t v)
+{
+	return sqlite3_bind_int64(stmt(s), i, v) == SQLITE_OK;
+}
+
+static bool sq_bind_text(struct db_stmt *s, int i, struct str v)
+{
+	return sqlite3_bind_text64(stmt(s), i, v.p ? v.p : "", v.n,
+			       SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK;
+}
+
+static bool sq_bind_blob(struct db_stmt *s, int i, struct str v)
+{
+	return sqlite3_bind_blob64(stmt(s), i, v.p ? v.p : "", v.n,
+			       SQLITE_STATIC) == SQLITE_OK;
+}
+
+static bool sq_bind_null(struct db_stmt *s, int i)
+{
+	return sqlite3_bind_null(stmt(s), i) == SQLITE_OK;
+}
+
+static int sq_step(struct db_stmt *s, struct err *e)
+{
+	int code = sqlite3_step(stmt(s));
+
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code == SQLITE_DONE)
+		return 0;
+	return fail(conn(s->db), code, s->sql, e);
+}
+
+static int64_t sq_i64(struct db_stmt *s, int i)
+{
+	return sqlite3_column_int64(stmt(s), i);
+}
+
+static struct str sq_bytes(struct db_stmt *s, int i)
+{
+	const void *p = sqlite3_column_blob(stmt(s), i);
+	int n = sqlite3_column_bytes(stmt(s), i);
+
+	return str_n(p, p ? (size_t)n : 0);
+}
+
+static bool sq_is_null(struct db_stmt *s, int i)
+{
+	return sqlite3_column_type(stmt(s), i) == SQLITE_NULL;
+}
+
+static int64_t sq_changes(const struct db *db)
+{
+	return sqlite3_changes64(conn(db));
+}
+
+static void sq_checkpoint(struct db *db)
+{
+	/* What it could not copy now is copied by a later one. */
+	sqlite3_wal_checkpoint_v2(conn(db), "main", SQLITE_CHECKPOINT_PASSIVE,
+			NULL, NULL);
+}
+
+static unsigned sq_log_pages(const struct db *db)
+{
+	return container_of(db, struct sqlite, db)->log_pages;
+}
+
+const struct db_driver db_sqlite = {
+		.name = "sqlite",
+		.version = sq_version,
+		.open = sq_open,
+		.close = sq_close,
+		.exec = sq_exec,
+		.alive = sq_alive,
+		.prepare = sq_prepare,
+		.finalize = sq_finalize,
+		.reset = sq_reset,
+		.bind_i64 = sq_bind_i64,
+		.bind_text = sq_bind_text,
+		.bind_blob = sq_bind_blob,
+		.bind_null = sq_bind_null,
+		.step = sq_step,
+		.i64 = sq_i64,
+		.bytes = sq_bytes,
+		.is_null = sq_is_null,
+		.changes = sq_changes,
+		.checkpoint = sq_checkpoint,
+		.log_pages = sq_log_pages,
+		.sql_begin_read = "BEGIN",
+		.sql_begin_write = "BEGIN IMMEDIATE",
+		.sql_version = "PRAGMA user_version",
+		.sql_set_version = "PRAGMA user_version = ",
+};
