@@ -1,11 +1,12 @@
 /*
  * An eventfd that is rung only when the other side sleeps.
  *
- * The sleeper: doorbell_arm() (flag = 1, seq_cst fence), then looks at its rings
- * once more, and sleeps only when they are empty; on waking doorbell_answer().
- * The ringer: publishes, then doorbell_ring() (seq_cst fence, reads the flag, and
- * writes the eventfd when it is set). Without the two fences a wake-up is lost
- * once in a million: each side's store may sit in its store buffer while it loads.
+ * The sleeper: doorbell_arm(), then looks at everything it waits for once more,
+ * and sleeps only when there is nothing; on waking doorbell_answer(). The ringer:
+ * publishes, then doorbell_ring(). Without an order between "flag, then look" and
+ * "publish, then flag" a wake-up is lost once in a million: each side's store may
+ * sit in its store buffer while it loads. doorbell.c proves that none is; the
+ * loops' whole protocol is in README.md beside this.
  */
 #pragma once
 
@@ -23,7 +24,16 @@ struct doorbell {
 };
 
 void doorbell_arm(struct doorbell *d);
-/* Awake again: clears the flag and, if it was rung, the eventfd. */
+/*
+ * Awake again: clears the flag and empties the eventfd, rung or not (one system
+ * call). The callback of a readable eventfd must be this: a hostile ringer may
+ * make it readable without a look at the flag.
+ */
 void doorbell_answer(struct doorbell *d);
-/* After publishing. Returns whether a wake-up was sent. */
+/*
+ * Awake, but not by this bell: clears the flag only, no system call. A ring that
+ * came meanwhile leaves the eventfd readable, to be answered after the next wait.
+ */
+void doorbell_disarm(struct doorbell *d);
+/* After publishing. Returns whether a wake-up was sent: one per arm at most. */
 bool doorbell_ring(struct doorbell *d);
