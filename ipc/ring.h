@@ -6,15 +6,16 @@
  * head. A record never wraps: a filler record takes the rest of the ring. Ring
  * memory is never reset: each life of a process gets fresh memory.
  *
- * The other side is hostile as far as this side can tell: its index is read once
- * per call, checked against the capacity, and a length is copied out before it is
- * believed. ring_take() copies the payload too, so that nothing changes between
+ * The other side is hostile as far as this side can tell: its index is copied out
+ * and checked (it neither leaves the ring nor goes back) before it is used, and
+ * so is a record's header. ring_take() copies the payload too, so that nothing changes between
  * check and use; ring_peek() does not, and is for readers that trust the writer.
  */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 #include "core/base/buf.h"
@@ -38,6 +39,7 @@ struct ring {
 	struct ring_shm *shm;
 	uint64_t cap;           /* data bytes, a power of two; private copy */
 	uint64_t mine;          /* own index: tail of a writer, head of a reader */
+	uint64_t seen;          /* the other side's index when last looked at */
 	uint64_t next;          /* reader: where the peeked record ends */
 };
 
@@ -58,7 +60,8 @@ size_t ring_max(const struct ring *r);
 int ring_put(struct ring *r, uint16_t type, const struct iovec *v, int n);
 /* Publishes what was put since; many records, one release store. */
 void ring_publish(struct ring *r);
-/* Free bytes that a put could use now (0 when the reader's index is nonsense). */
+/* Largest payload that a put would take now (0 when full, or when the reader's
+ * index is nonsense). Does not set starved: only a put that fails does. */
 size_t ring_room(struct ring *r);
 
 /* Takes one record; 1 = there is one, 0 = empty, -EPROTO = a writer's lie.
