@@ -38,7 +38,8 @@ struct notice_shm {
 struct notice_ring {
 	struct notice_shm *shm;
 	uint64_t slots;         /* a power of two */
-	uint64_t mine;
+	uint64_t mine;          /* own index: tail of a writer, head of a reader */
+	uint64_t seen;          /* the other side's index when last looked at */
 };
 
 size_t notice_ring_size(size_t slots);
