@@ -29,7 +29,10 @@ struct link {
 
 /* Three new descriptors (CLOEXEC); the caller closes them. */
 int link_new(int fd[LINK_FDS], struct err *e);
-/* Maps them from the worker's or the store's side; takes the descriptors over. */
+/*
+ * Maps them from the worker's or the store's side. The descriptors are taken over
+ * either way: link_close() closes them, and so does a failure.
+ */
 int link_open_worker(struct link *l, const int fd[LINK_FDS], struct err *e);
 int link_open_store(struct link *l, const int fd[LINK_FDS], struct err *e);
 void link_close(struct link *l);

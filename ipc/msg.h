@@ -25,6 +25,8 @@ enum msg_type {
 #undef MSG
 };
 
+enum msg_writer { MSG_BY_NOBODY, MSG_BY_WORKER, MSG_BY_STORE };
+
 struct msg_call {
 	uint64_t call;
 	uint64_t conn;          /* its client connection: orders reads after writes */
@@ -63,9 +65,12 @@ struct msg_revoke {
 
 /* "CALL_BODY"; "?" for a number that is no message. */
 const char *msg_name(uint32_t type);
+/* Whose ring that type belongs in; MSG_BY_NOBODY when there is no such type. */
+enum msg_writer msg_writer(uint32_t type);
 /*
  * Splits a record into its head (copied to head, which has head_n bytes) and the
- * rest. False when the record is shorter than the head of that type.
+ * rest. False when there is no such type, when its head is larger than head_n, or
+ * when the record is shorter than that head.
  */
 bool msg_split(uint32_t type, struct str rec, void *head, size_t head_n,
 		struct str *rest_r);
