@@ -2,8 +2,9 @@
  * Streaming JSON writer: appends to a buffer, puts the commas itself.
  *
  * The caller opens and closes objects and arrays in pairs; at most 64 levels.
- * Strings are escaped; bytes that are not UTF-8 and noncharacters become U+FFFD,
- * so what comes out is always I-JSON (RFC 7493 2.1). Numbers are integers.
+ * Strings are escaped; bytes that are not UTF-8 and noncharacters become
+ * U+FFFD, so what comes out is always I-JSON (RFC 7493 2.1). Numbers are
+ * integers.
  */
 #pragma once
 

@@ -53,7 +53,7 @@ static size_t cut_back(const char *line, size_t n)
 	return n;
 }
 
-/* Ends the line that vsnprintf() wanted `want` bytes for; returns its length. */
+/* Ends a line for which vsnprintf() wanted `want` bytes; returns its length. */
 static size_t finish(char *line, size_t want)
 {
 	const size_t room = LINE_MAX_BYTES - 1; /* the newline's place */

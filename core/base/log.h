@@ -2,7 +2,9 @@
  * One line per outcome on stderr:
  * "2026-11-24T06:08:49.123Z info worker0[1234] id=... key=value ...".
  *
- * A line longer than 1 KB is cut and ends in "...". A line is written by one write(2), so that lines of several roles do not mix.
+ * A line longer than 1 KB is cut and ends in "...". It is written by one
+ * write(2), so that lines of several roles do not mix. A control byte in it
+ * becomes '?'.
  * Never log a credential, a token or a message's text. Bytes from a peer go
  * through log_quote() first.
  */
@@ -16,7 +18,10 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_LEVELS };
 
 extern const char *const log_level_names[LOG_LEVELS];
 
-/* Once, before threads: name of the role (copied) and the least urgent level that is written. */
+/*
+ * Once, before threads: name of the role (copied) and the least urgent level
+ * that is written.
+ */
 void log_init(const char *role, enum log_level level);
 /* Any thread, any time. */
 void log_set_level(enum log_level level);

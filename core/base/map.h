@@ -29,7 +29,7 @@ struct map {
 void map_fini(struct map *m);                   /* nodes are the caller's */
 void map_put(struct map *m, struct map_node *n, uint64_t hash);
 void map_del(struct map *m, struct map_node *n);
-/* First node with that hash, then the next one with the same; NULL at the end. */
+/* First node with that hash, then the next with the same; NULL at the end. */
 struct map_node *map_find(const struct map *m, uint64_t hash);
 struct map_node *map_same(const struct map_node *n);
 

@@ -1,5 +1,6 @@
 /*
- * Counters of this process. Writers add relaxed; readers may be other processes.
+ * Counters of this process. Writers add relaxed; readers may be other
+ * processes.
  */
 #pragma once
 
@@ -18,8 +19,8 @@ struct metrics {
 };
 
 /*
- * Where this process counts: a private block until the role maps its own, before
- * it has threads. What was counted so far moves along; NULL goes back to the
+ * Where this process counts: a private block until the role maps its own,
+ * before it has threads. What was counted so far moves along; NULL goes back to the
  * private block.
  */
 void metrics_map(struct metrics *m);

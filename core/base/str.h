@@ -41,8 +41,8 @@ struct str str_skip(struct str s, size_t n);
 struct str str_trim(struct str s);
 /*
  * Takes from *s up to the next sep; the separator is dropped. Yields true while
- * there was something to take: "a,,b" gives "a", "", "b", "a," gives "a", and "" gives
- * nothing.
+ * there was something to take: "a,,b" gives "a", "", "b"; "a," gives "a"; ""
+ * gives nothing.
  */
 bool str_cut(struct str *s, char sep, struct str *head_r);
 /* Offset of c, or s.n when it is not there. */

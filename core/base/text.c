@@ -60,7 +60,7 @@ void base64url_add(struct buf *b, struct str s)
 	b->n += (size_t)(encode(o, (const uint8_t *)s.p, s.n, url_chars) - o);
 }
 
-/* Value of a character: c62 and c63 are the two that the alphabets differ in. */
+/* Value of a character; c62 and c63 are where the alphabets differ. */
 static inline uint32_t sextet(char c, char c62, char c63)
 {
 	if (c >= 'A' && c <= 'Z')

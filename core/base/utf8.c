@@ -1,7 +1,7 @@
 /*
  * UTF-8 by the table of RFC 3629 4: a lead byte tells how many bytes follow and
- * the bounds of the next one, which keep out overlong forms, surrogates and what
- * is above U+10FFFF. Every later byte is 80..BF.
+ * the bounds of the next one, which keep out overlong forms, surrogates and
+ * what is above U+10FFFF. Every later byte is 80..BF.
  *
  * A broken state has lo > hi: no byte ever fits again.
  */

@@ -16,8 +16,8 @@ struct utf8 {
 };
 
 /*
- * false as soon as the bytes so far cannot be the start of valid UTF-8, and from
- * then on.
+ * false as soon as the bytes so far cannot be the start of valid UTF-8, and
+ * from then on.
  */
 bool utf8_feed(struct utf8 *u, const void *p, size_t n);
 /* Between two characters? */
