@@ -19,8 +19,15 @@
 #define CONF_LISTENERS 32
 
 enum conf_kind {
-	CONF_SEC, CONF_MSEC, CONF_BYTES, CONF_COUNT, CONF_FLAG, CONF_TEXT,
-	CONF_PATH, CONF_LEVEL, CONF_LISTEN,
+	CONF_SEC,
+	CONF_MSEC,
+	CONF_BYTES,
+	CONF_COUNT,
+	CONF_FLAG,
+	CONF_TEXT,
+	CONF_PATH,
+	CONF_LEVEL,
+	CONF_LISTEN,
 };
 
 enum conf_applies { CONF_LIVE, CONF_LISTENERS_ONLY, CONF_RESTART };
@@ -28,12 +35,12 @@ enum conf_applies { CONF_LIVE, CONF_LISTENERS_ONLY, CONF_RESTART };
 enum listen_proto { LISTEN_HTTP, LISTEN_LMTP };
 
 struct conf_listener {
-	char text[128];                 /* "127.0.0.1:8080" or "unix:/path" */
-	struct sockaddr_storage addr;   /* resolved: numeric addresses only */
+	char text[128];		      /* "127.0.0.1:8080" or "unix:/path" */
+	struct sockaddr_storage addr; /* resolved: numeric addresses only */
 	socklen_t addr_len;
 	enum listen_proto proto;
 	bool tls;
-	bool plain;                     /* the word that allows http off loopback */
+	bool plain; /* the word that allows http off loopback */
 };
 
 struct conf_listeners {
@@ -52,8 +59,7 @@ struct conf_listeners {
 #define CONF_FIELD_LISTEN(f, max) struct conf_listeners f;
 
 struct conf {
-#define OPT(f, key, kind, def, lo, hi, applies, text) \
-	CONF_FIELD_##kind(f, hi)
+#define OPT(f, key, kind, def, lo, hi, applies, text) CONF_FIELD_##kind(f, hi)
 #include "conf/options.def"
 #undef OPT
 };
@@ -62,16 +68,16 @@ struct conf {
 struct conf_option {
 	const char *key;
 	enum conf_kind kind;
-	const char *def;                /* as it would stand in the file */
+	const char *def; /* as it would stand in the file */
 	uint64_t min, max;
 	enum conf_applies applies;
 	const char *text;
-	size_t offset, size;            /* of the field in struct conf */
+	size_t offset, size; /* of the field in struct conf */
 };
 extern const struct conf_option conf_options[];
 extern const size_t conf_options_n;
 
-const char *conf_unit(enum conf_kind k);        /* "seconds", "" for none */
+const char *conf_unit(enum conf_kind k); /* "seconds", "" for none */
 
 /* All defaults. */
 void conf_defaults(struct conf *c);
@@ -84,17 +90,18 @@ void conf_defaults(struct conf *c);
  */
 int conf_load(const char *path, struct conf *c, struct err *e);
 /* The same from memory; name stands for the file in errors. */
-int conf_parse(struct str yaml, const char *name, struct conf *c, struct err *e);
+int conf_parse(
+	struct str yaml, const char *name, struct conf *c, struct err *e);
 
 /* Writes option o of c as it would stand in the file, without its key. */
-void conf_print(const struct conf *c, const struct conf_option *o,
-		struct buf *out);
+void conf_print(
+	const struct conf *c, const struct conf_option *o, struct buf *out);
 /* The whole sample file: every option, its sentence, unit and default. */
 void conf_sample(struct buf *out);
 
 /* Does o differ between the two? */
 bool conf_differs(const struct conf *a, const struct conf *b,
-		const struct conf_option *o);
+	const struct conf_option *o);
 /*
  * What a reload makes of it: *next keeps the old value of every option that
  * needs a restart; returns how many there were, each logged as a warning.
