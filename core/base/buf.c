@@ -42,7 +42,7 @@ static void make_room(struct buf *b, size_t need)
 	size_t cap;
 	char *p;
 
-	if (need <= all && b->n <= b->off) {
+	if (start && need <= all && b->n <= b->off) {
 		memcpy(start, b->p, b->n);
 		b->p = start;
 		b->cap = all;
