@@ -18,32 +18,33 @@
 struct loop;
 
 struct watch {
-	int fd;                 /* -1 when not watched */
-	uint32_t events;        /* EPOLLIN, EPOLLOUT; errors always come */
+	int fd;		 /* -1 when not watched */
+	uint32_t events; /* EPOLLIN, EPOLLOUT; errors always come */
 	void (*fn)(struct watch *w, uint32_t events);
 };
 
 struct timer {
 	struct cds_list_head node;
-	uint64_t due_ms;        /* 0: not set */
+	uint64_t due_ms; /* 0: not set */
 	void (*fn)(struct timer *t);
 };
 
 enum loop_phase {
-	LOOP_SOON,              /* right after the descriptors */
-	LOOP_NOTICES,           /* pushes: after all answers of the turn */
-	LOOP_FLUSH,             /* one write for all that a connection has to say */
-	LOOP_FREE,              /* memory that callbacks may still look at */
+	LOOP_SOON,    /* right after the descriptors */
+	LOOP_NOTICES, /* pushes: after all answers of the turn */
+	LOOP_FLUSH,   /* one write for all that a connection has to say */
+	LOOP_FREE,    /* memory that callbacks may still look at */
 	LOOP_PHASES,
 };
 
 struct defer {
-	struct cds_list_head node;      /* zeroes: not queued */
+	struct cds_list_head node; /* zeroes: not queued */
 	void (*fn)(struct defer *d);
 };
 
 struct loop *loop_new(struct err *e);
-void loop_free(struct loop *l);         /* watches and timers are the caller's */
+/* Runs what is still deferred; watches and timers are the caller's. */
+void loop_free(struct loop *l);
 
 /* Runs until loop_stop(); returns its code, or a negative error of epoll. */
 int loop_run(struct loop *l, struct err *e);
@@ -53,9 +54,9 @@ int loop_turn(struct loop *l, int max_wait_ms, struct err *e);
 
 /* Level-triggered. Adding aborts on EEXIST and the like: those are our bugs. */
 void loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events,
-		void (*fn)(struct watch *w, uint32_t events));
+	void (*fn)(struct watch *w, uint32_t events));
 void loop_rewatch(struct loop *l, struct watch *w, uint32_t events);
-void loop_unwatch(struct loop *l, struct watch *w);     /* fd stays open */
+void loop_unwatch(struct loop *l, struct watch *w); /* fd stays open */
 
 /* Timing wheel; 1 ms ticks, O(1). fn runs once at or after due_ms. */
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
@@ -71,14 +72,19 @@ void loop_undefer(struct defer *d);
 /*
  * Before the loop blocks it calls before(ctx): true means "there is work", and
  * the loop does not block; after the wait it calls after(ctx). The place of the
- * doorbell's arm, look again, sleep, answer. NULL takes the hooks away.
+ * doorbell's arm, look again, sleep, answer. A turn that need not block skips
+ * before, never after. NULL takes the hooks away.
  */
 void loop_hooks(struct loop *l, bool (*before)(void *ctx),
-		void (*after)(void *ctx), void *ctx);
+	void (*after)(void *ctx), void *ctx);
 
 /* The clock of this turn, read once after the wait. */
 uint64_t loop_now_ms(const struct loop *l);
 
+/* Bytes that whoever runs may use until it returns: what conn.c reads into. */
+#define LOOP_SCRATCH (128 * 1024)
+char *loop_scratch(struct loop *l);
+
 /* Blocks signo for the process and calls fn in the loop when it comes. */
 int loop_signal(struct loop *l, int signo, void (*fn)(int signo, void *ctx),
-		void *ctx, struct err *e);
+	void *ctx, struct err *e);
