@@ -1,0 +1,103 @@
+#include "core/io/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "core/base/log.h"
+
+enum { ACCEPTS_PER_TURN = 16, RETRY_MS = 100 };
+
+struct listener {
+	struct watch watch;
+	struct timer retry; /* set while paused */
+	struct defer gone;
+	struct loop *loop;
+	bool freed;
+	bool complained; /* since the last client that came in */
+	void (*on_accept)(void *ctx, int fd);
+	void *ctx;
+};
+
+/* The socket waits, its queue stays in the kernel. */
+static void pause_accepting(struct listener *l, int why)
+{
+	if (!l->complained)
+		log_warn("accept: %s, trying again every %d ms", strerror(why),
+			RETRY_MS);
+	l->complained = true;
+	loop_rewatch(l->loop, &l->watch, 0);
+	timer_set(l->loop, &l->retry, loop_now_ms(l->loop) + RETRY_MS);
+}
+
+static void on_retry(struct timer *t)
+{
+	struct listener *l = container_of(t, struct listener, retry);
+
+	loop_rewatch(l->loop, &l->watch, EPOLLIN);
+}
+
+static void set_nodelay(int fd, const struct sockaddr_storage *peer)
+{
+	int on = 1;
+
+	/* Fails only when the peer has gone again; reading will tell. */
+	if (peer->ss_family == AF_INET || peer->ss_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void on_ready(struct watch *w, uint32_t events)
+{
+	struct listener *l = container_of(w, struct listener, watch);
+
+	for (int i = 0; i < ACCEPTS_PER_TURN && !l->freed; i++) {
+		struct sockaddr_storage peer = {0};
+		socklen_t len = sizeof(peer);
+		int fd = accept4(w->fd, (struct sockaddr *)&peer, &len,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			l->complained = false;
+			set_nodelay(fd, &peer);
+			l->on_accept(l->ctx, fd);
+		} else if (errno == EAGAIN) {
+			return;
+		} else if (errno == EMFILE || errno == ENFILE ||
+			   errno == ENOBUFS || errno == ENOMEM) {
+			pause_accepting(l, errno);
+			return;
+		}
+		/* else: that client is gone already (accept(2)); the next */
+	}
+}
+
+static void on_gone(struct defer *d)
+{
+	free(container_of(d, struct listener, gone));
+}
+
+struct listener *listener_new(struct loop *loop, int fd,
+	void (*on_accept)(void *ctx, int fd), void *ctx)
+{
+	struct listener *l = mem_new(sizeof(*l));
+
+	l->loop = loop;
+	l->on_accept = on_accept;
+	l->ctx = ctx;
+	timer_init(&l->retry, on_retry);
+	defer_init(&l->gone, on_gone);
+	loop_watch(loop, &l->watch, fd, EPOLLIN, on_ready);
+	return l;
+}
+
+void listener_free(struct listener *l)
+{
+	l->freed = true;
+	timer_stop(l->loop, &l->retry);
+	loop_unwatch(l->loop, &l->watch);
+	/* on_accept may be what called us. */
+	loop_defer(l->loop, &l->gone, LOOP_FREE);
+}
