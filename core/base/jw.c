@@ -176,32 +176,36 @@ static bool is_nonchar(uint32_t cp)
 	return (cp >= 0xfdd0 && cp <= 0xfdef) || (cp & 0xfffe) == 0xfffe;
 }
 
+/* Where plain ASCII ends, from at on. */
+static size_t skip_plain(struct str s, size_t at)
+{
+	uint64_t w;
+
+	for (; s.n - at >= sizeof(w); at += sizeof(w)) {
+		memcpy(&w, s.p + at, sizeof(w));
+		if (unclean(w))
+			break;
+	}
+	while (at < s.n && is_plain((unsigned char)s.p[at]))
+		at++;
+	return at;
+}
+
 /* Bytes at the front of s that go out as they are. */
 static size_t clean_run(struct str s)
 {
-	size_t at = 0;
+	size_t at = skip_plain(s, 0);
 
-	while (at < s.n) {
-		uint64_t w;
+	while (at < s.n && (unsigned char)s.p[at] >= 0x80) {
 		uint32_t cp;
-		size_t len;
+		size_t len = utf8_decode((struct str){s.p + at, s.n - at}, &cp);
 
-		if (s.n - at >= 8) {
-			memcpy(&w, s.p + at, 8);
-			if (!unclean(w)) {
-				at += 8;
-				continue;
-			}
-		}
-		while (at < s.n && is_plain((unsigned char)s.p[at]))
-			at++;
-		if (at == s.n || (unsigned char)s.p[at] < 0x80)
-			return at;
-		len = utf8_decode(str_skip(s, at), &cp);
 		/* len 1 here is a bad byte; a real U+FFFD takes three. */
 		if (len == 1 || is_nonchar(cp))
 			return at;
 		at += len;
+		if (at < s.n && (unsigned char)s.p[at] < 0x80)
+			at = skip_plain(s, at);
 	}
 	return at;
 }
