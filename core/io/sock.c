@@ -28,19 +28,27 @@ static int bind_ip(int fd, const struct sockaddr *addr, socklen_t len,
 	return 0;
 }
 
-/* Nobody accepts there any more: its owner is gone, the name has stayed. */
-static bool is_stale(const struct sockaddr *addr, socklen_t len)
+/*
+ * Nobody accepts there any more: its owner is gone, the name has stayed. A file
+ * of another kind refuses connections too, but is not ours to replace.
+ */
+static bool is_stale(const struct sockaddr_un *addr, socklen_t len)
 {
 	int fd cleanup(fd_close) =
 		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
 
-	return fd >= 0 && connect(fd, addr, len) < 0 && errno == ECONNREFUSED;
+	return fd >= 0 && lstat(addr->sun_path, &st) == 0 &&
+	       S_ISSOCK(st.st_mode) &&
+	       connect(fd, (const struct sockaddr *)addr, len) < 0 &&
+	       errno == ECONNREFUSED;
 }
 
 static int bind_unix(int fd, const struct sockaddr *addr, socklen_t len,
 	const char *text, unsigned mode, struct err *e)
 {
-	const char *path = ((const struct sockaddr_un *)addr)->sun_path;
+	const struct sockaddr_un *un = (const struct sockaddr_un *)addr;
+	const char *path = un->sun_path;
 	bool named = path[0] != '\0';
 	int ret;
 
@@ -49,7 +57,7 @@ static int bind_unix(int fd, const struct sockaddr *addr, socklen_t len,
 		return err_sys(e, "fchmod %s", text);
 	ret = bind(fd, addr, len);
 	if (ret < 0 && errno == EADDRINUSE) {
-		if (!named || !is_stale(addr, len))
+		if (!named || !is_stale(un, len))
 			return err_set(e, -EADDRINUSE,
 				"bind %s: Address already in use", text);
 		if (unlink(path) < 0 && errno != ENOENT)
