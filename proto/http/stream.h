@@ -28,7 +28,8 @@ struct http_request {           /* lives until on_request returns */
 	struct str path;        /* percent-decoded, without the query */
 	struct str query;       /* raw, without '?' */
 	struct str authority;   /* Host */
-	struct str protocol;    /* wanted by Upgrade or :protocol, lower case */
+	struct str protocol;    /* wanted by Upgrade or :protocol, lower case;
+				 * empty when the request may not upgrade */
 	const struct http_header *headers;
 	size_t headers_n;
 	uint64_t content_length;        /* UINT64_MAX: unknown (chunked) */
@@ -50,7 +51,8 @@ struct stream_ops {
 	/* Body bytes, or tunnel bytes; may be changed in place. Returns how many
 	 * were taken: the rest comes again after stream_resume(). */
 	size_t (*on_data)(struct stream *s, char *p, size_t n);
-	/* The peer's side is whole: end of body, or half close of a tunnel. */
+	/* The peer's side is whole: end of body (an empty one too, right after
+	 * on_request), or half close of a tunnel. May be NULL. */
 	void (*on_eof)(struct stream *s);
 	/* Unsent bytes ran down to zero after they had not been. May be NULL. */
 	void (*on_room)(struct stream *s);
@@ -70,6 +72,7 @@ struct stream_vt {
 	void (*resume)(struct stream *s);
 	size_t (*unsent)(const struct stream *s);
 	uint64_t (*last_in_ms)(const struct stream *s);
+	/* When output that the peer's slowness had held up last moved. */
 	uint64_t (*last_out_ms)(const struct stream *s);
 	struct loop *(*loop)(const struct stream *s);
 };
@@ -93,6 +96,9 @@ void stream_respond(struct stream *s, unsigned status, const char *content_type,
 		const struct http_header *h, size_t n, struct str body);
 /* RFC 7807 problem details with that title; RFC 8620 3.6.1 uses it as well. */
 void stream_problem(struct stream *s, unsigned status, const char *detail);
+/* The same with fields, for what 401, 405, 426... must carry. */
+void stream_problem_with(struct stream *s, unsigned status, const char *detail,
+		const struct http_header *h, size_t n);
 
 /* An answer in pieces: head (length UINT64_MAX: unknown), write..., end. */
 static inline void stream_head(struct stream *s, unsigned status,
@@ -164,5 +170,7 @@ size_t http_field_count(const struct http_request *r, const char *name);
 /* Does any field of that name list the token (case-insensitive, RFC 9110 5.6.1)? */
 bool http_lists(const struct http_request *r, const char *name,
 		struct str token);
+/* Walks a list (RFC 9110 5.6.1): the next element that is not empty, trimmed. */
+bool http_list_next(struct str *rest, struct str *item_r);
 /* "Not Found" for 404. */
 const char *http_reason(unsigned status);

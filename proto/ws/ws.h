@@ -46,11 +46,25 @@ struct ws_ops {
 	void (*on_closed)(struct ws *w, unsigned code);
 };
 
+/*
+ * All WebSockets of an owner, so that they hear of a new configuration. Zeroes are
+ * no valid set: ws_set_init() first; it outlives its WebSockets.
+ */
+struct ws_set {
+	struct cds_list_head all;
+	size_t n;
+};
+void ws_set_init(struct ws_set *set);
+/* After conf_swap(): due times are computed anew, for each of them. */
+void ws_reconfigure(struct ws_set *set);
+
 struct ws_want {
 	struct str protocol;    /* the subprotocol we speak: "jmap"; or STR_NONE */
 	bool check_origin;      /* foreign Origin is 403 */
 	/* Largest message, bytes; asked for at each message's first frame. */
 	uint64_t (*max_message)(void);
+	/* NULL: of no set; it then looks at the configuration each second. */
+	struct ws_set *set;
 };
 
 /*
