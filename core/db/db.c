@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "core/db/driver.h"
@@ -67,7 +68,7 @@ static struct db_stmt *cached(struct db *db, const char *sql, uint64_t hash)
 {
 	struct map_node *n;
 
-	map_each(&db->stmts, hash, n) {
+	map_each (&db->stmts, hash, n) {
 		struct db_stmt *s = container_of(n, struct db_stmt, node);
 
 		if (s->sql == sql)
@@ -125,8 +126,8 @@ int db_step(struct db_stmt *s, struct err *e)
 	if (db->dead)
 		return refuse_dead(db, e);
 	if (s->bad_bind)
-		return err_set(e, -EINVAL, "a parameter does not fit: %.80s",
-				s->sql);
+		return err_set(
+			e, -EINVAL, "a parameter does not fit: %.80s", s->sql);
 	return judge(db, db->drv->step(s, e));
 }
 
@@ -157,6 +158,62 @@ int64_t db_changes(const struct db *db)
 	return db->drv->changes(db);
 }
 
+static void bind_all(struct db_stmt *s, const char *types, va_list ap)
+{
+	for (int i = 1; *types; types++, i++) {
+		switch (*types) {
+		case 'i':
+			db_bind_i64(s, i, va_arg(ap, int64_t));
+			break;
+		case 't':
+			db_bind_text(s, i, va_arg(ap, struct str));
+			break;
+		case 'b':
+			db_bind_blob(s, i, va_arg(ap, struct str));
+			break;
+		default:
+			check(*types == 'n');
+			db_bind_null(s, i);
+		}
+	}
+}
+
+int db_run(
+	struct db *db, struct err *e, const char *sql, const char *types, ...)
+{
+	struct db_stmt *s;
+	va_list ap;
+	int ret = db_stmt(db, sql, &s, e);
+
+	if (ret < 0)
+		return ret;
+	va_start(ap, types);
+	bind_all(s, types, ap);
+	va_end(ap);
+	ret = db_step(s, e);
+	db_done(s);
+	return min_of(ret, 0);
+}
+
+int db_number(struct db *db, int64_t *v_r, struct err *e, const char *sql,
+	const char *types, ...)
+{
+	struct db_stmt *s;
+	va_list ap;
+	int ret = db_stmt(db, sql, &s, e);
+
+	if (ret < 0)
+		return ret;
+	va_start(ap, types);
+	bind_all(s, types, ap);
+	va_end(ap);
+	ret = db_step(s, e);
+	if (ret > 0)
+		*v_r = db_i64(s, 0);
+	db_done(s);
+	return ret;
+}
+
 /* Runs one cached statement that has neither parameters nor rows. */
 static int run(struct db *db, const char *sql, struct err *e)
 {
@@ -176,9 +233,7 @@ int db_begin(struct db *db, bool write, struct err *e)
 
 	check(!db->tx);
 	ret = run(db,
-			write ? db->drv->sql_begin_write
-			      : db->drv->sql_begin_read,
-			e);
+		write ? db->drv->sql_begin_write : db->drv->sql_begin_read, e);
 	if (ret < 0)
 		return ret;
 	db->tx = true;
@@ -276,8 +331,8 @@ int db_version(struct db *db, int64_t *v_r, struct err *e)
 int db_set_version(struct db *db, int64_t v, struct err *e)
 {
 	char sql[64];
-	int n = snprintf(sql, sizeof(sql), "%s%" PRId64,
-			db->drv->sql_set_version, v);
+	int n = snprintf(
+		sql, sizeof(sql), "%s%" PRId64, db->drv->sql_set_version, v);
 
 	check(n > 0 && (size_t)n < sizeof(sql));
 	return db_exec(db, sql, e);

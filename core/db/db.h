@@ -66,6 +66,15 @@ bool db_is_null(struct db_stmt *s, int i);
 void db_done(struct db_stmt *s);
 int64_t db_changes(const struct db *db);        /* rows of the last statement */
 
+/*
+ * One statement without results. Parameters by letter: i int64_t, t struct str
+ * as text, b struct str as blob, n NULL (takes no argument). 0 or < 0.
+ */
+int db_run(struct db *db, struct err *e, const char *sql, const char *types, ...);
+/* The same for a query of at most one row of one number; 1, 0, < 0. */
+int db_number(struct db *db, int64_t *v_r, struct err *e, const char *sql,
+		const char *types, ...);
+
 /* Copies pages from the log back to the file in the background; never waits. */
 void db_checkpoint(struct db *db);
 /* Pages that stood in the log after this handle's last commit. */

@@ -16,13 +16,13 @@
 
 #include "core/db/driver.h"
 
-#define LOG_PAGES 4000          /* wal_autocheckpoint */
+#define LOG_PAGES 4000 /* wal_autocheckpoint */
 #define BUSY_MS 10000
 
 struct sqlite {
 	struct db db;
 	sqlite3 *c;
-	unsigned log_pages;     /* in the log after our last commit */
+	unsigned log_pages; /* in the log after our last commit */
 };
 
 struct sqlite_stmt {
@@ -44,21 +44,21 @@ static sqlite3_stmt *stmt(const struct db_stmt *s)
 static const struct {
 	int sqlite, class;
 } classes[] = {
-		{SQLITE_FULL, -ENOSPC},
-		{SQLITE_IOERR, -EIO},
-		{SQLITE_CANTOPEN, -EIO},
-		{SQLITE_PERM, -EIO},
-		{SQLITE_PROTOCOL, -EIO},
-		{SQLITE_NOLFS, -EIO},
-		{SQLITE_AUTH, -EIO},
-		{SQLITE_ABORT, -EIO},
-		{SQLITE_NOMEM, -ENOMEM},
-		{SQLITE_BUSY, -EBUSY},
-		{SQLITE_LOCKED, -EBUSY},
-		{SQLITE_CONSTRAINT, -EEXIST},
-		{SQLITE_CORRUPT, -EUCLEAN},
-		{SQLITE_NOTADB, -EUCLEAN},
-		{SQLITE_READONLY, -EROFS},
+	{SQLITE_FULL, -ENOSPC},
+	{SQLITE_IOERR, -EIO},
+	{SQLITE_CANTOPEN, -EIO},
+	{SQLITE_PERM, -EIO},
+	{SQLITE_PROTOCOL, -EIO},
+	{SQLITE_NOLFS, -EIO},
+	{SQLITE_AUTH, -EIO},
+	{SQLITE_ABORT, -EIO},
+	{SQLITE_NOMEM, -ENOMEM},
+	{SQLITE_BUSY, -EBUSY},
+	{SQLITE_LOCKED, -EBUSY},
+	{SQLITE_CONSTRAINT, -EEXIST},
+	{SQLITE_CORRUPT, -EUCLEAN},
+	{SQLITE_NOTADB, -EUCLEAN},
+	{SQLITE_READONLY, -EROFS},
 };
 
 static int class_of(sqlite3 *c, int code)
@@ -81,7 +81,7 @@ static int class_of(sqlite3 *c, int code)
 static int fail(sqlite3 *c, int code, const char *what, struct err *e)
 {
 	return err_set(e, class_of(c, code), "%.80s: %s", what,
-			c ? sqlite3_errmsg(c) : sqlite3_errstr(code));
+		c ? sqlite3_errmsg(c) : sqlite3_errstr(code));
 }
 
 static const char *sq_version(void)
@@ -95,26 +95,25 @@ static int on_commit(void *ctx, sqlite3 *c, const char *name, int pages)
 
 	q->log_pages = (unsigned)pages;
 	if (pages >= LOG_PAGES)
-		sqlite3_wal_checkpoint_v2(c, name, SQLITE_CHECKPOINT_PASSIVE,
-				NULL, NULL);
+		sqlite3_wal_checkpoint_v2(
+			c, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	return SQLITE_OK;
 }
 
-static const char setup_sql[] =
-		"PRAGMA page_size = 4096;"
-		"PRAGMA journal_mode = WAL;"
-		"PRAGMA synchronous = FULL;"
-		"PRAGMA secure_delete = OFF;"
-		"PRAGMA foreign_keys = OFF;"
-		"PRAGMA cell_size_check = ON;"
-		"PRAGMA temp_store = MEMORY;"
-		"PRAGMA journal_size_limit = 33554432;";
+static const char setup_sql[] = "PRAGMA page_size = 4096;"
+				"PRAGMA journal_mode = WAL;"
+				"PRAGMA synchronous = FULL;"
+				"PRAGMA secure_delete = OFF;"
+				"PRAGMA foreign_keys = OFF;"
+				"PRAGMA cell_size_check = ON;"
+				"PRAGMA temp_store = MEMORY;"
+				"PRAGMA journal_size_limit = 33554432;";
 static const char setup_reader_sql[] =
-		"PRAGMA foreign_keys = OFF;"
-		"PRAGMA cell_size_check = ON;"
-		"PRAGMA temp_store = MEMORY;"
-		"PRAGMA query_only = ON;"
-		"PRAGMA user_version;";  /* reads: is it a database? */
+	"PRAGMA foreign_keys = OFF;"
+	"PRAGMA cell_size_check = ON;"
+	"PRAGMA temp_store = MEMORY;"
+	"PRAGMA query_only = ON;"
+	"PRAGMA user_version;"; /* reads: is it a database? */
 
 /* Handles are used by one thread at a time: no mutexes, no shared counters. */
 static void once(void)
@@ -149,8 +148,8 @@ static int sq_exec(struct db *db, const char *sql, struct err *e)
 	return code ? fail(conn(db), code, sql, e) : 0;
 }
 
-static int sq_open(const char *path, unsigned flags, struct db **db_r,
-		struct err *e)
+static int sq_open(
+	const char *path, unsigned flags, struct db **db_r, struct err *e)
 {
 	static pthread_once_t first = PTHREAD_ONCE_INIT;
 	bool reader = flags & DB_READONLY;
@@ -165,8 +164,8 @@ static int sq_open(const char *path, unsigned flags, struct db **db_r,
 	}
 	q = mem_new(sizeof(*q));
 	q->db.drv = &db_sqlite;
-	ret = sqlite3_open_v2(path, &q->c,
-			SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	ret = sqlite3_open_v2(
+		path, &q->c, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (ret) {
 		ret = fail(q->c, ret, path, e);
 	} else {
@@ -190,13 +189,13 @@ static bool sq_alive(const struct db *db)
 	return !sqlite3_get_autocommit(conn(db));
 }
 
-static int sq_prepare(struct db *db, const char *sql, struct db_stmt **s_r,
-		struct err *e)
+static int sq_prepare(
+	struct db *db, const char *sql, struct db_stmt **s_r, struct err *e)
 {
 	sqlite3_stmt *c;
 	struct sqlite_stmt *s;
-	int code = sqlite3_prepare_v3(conn(db), sql, -1,
-			SQLITE_PREPARE_PERSISTENT, &c, NULL);
+	int code = sqlite3_prepare_v3(
+		conn(db), sql, -1, SQLITE_PREPARE_PERSISTENT, &c, NULL);
 
 	if (code)
 		return fail(conn(db), code, sql, e);
@@ -226,13 +225,13 @@ static bool sq_bind_i64(struct db_stmt *s, int i, int64_t v)
 static bool sq_bind_text(struct db_stmt *s, int i, struct str v)
 {
 	return sqlite3_bind_text64(stmt(s), i, v.p ? v.p : "", v.n,
-			       SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK;
+		       SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK;
 }
 
 static bool sq_bind_blob(struct db_stmt *s, int i, struct str v)
 {
 	return sqlite3_bind_blob64(stmt(s), i, v.p ? v.p : "", v.n,
-			       SQLITE_STATIC) == SQLITE_OK;
+		       SQLITE_STATIC) == SQLITE_OK;
 }
 
 static bool sq_bind_null(struct db_stmt *s, int i)
@@ -277,8 +276,8 @@ static int64_t sq_changes(const struct db *db)
 static void sq_checkpoint(struct db *db)
 {
 	/* What it could not copy now is copied by a later one. */
-	sqlite3_wal_checkpoint_v2(conn(db), "main", SQLITE_CHECKPOINT_PASSIVE,
-			NULL, NULL);
+	sqlite3_wal_checkpoint_v2(
+		conn(db), "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
 static unsigned sq_log_pages(const struct db *db)
@@ -287,28 +286,28 @@ static unsigned sq_log_pages(const struct db *db)
 }
 
 const struct db_driver db_sqlite = {
-		.name = "sqlite",
-		.version = sq_version,
-		.open = sq_open,
-		.close = sq_close,
-		.exec = sq_exec,
-		.alive = sq_alive,
-		.prepare = sq_prepare,
-		.finalize = sq_finalize,
-		.reset = sq_reset,
-		.bind_i64 = sq_bind_i64,
-		.bind_text = sq_bind_text,
-		.bind_blob = sq_bind_blob,
-		.bind_null = sq_bind_null,
-		.step = sq_step,
-		.i64 = sq_i64,
-		.bytes = sq_bytes,
-		.is_null = sq_is_null,
-		.changes = sq_changes,
-		.checkpoint = sq_checkpoint,
-		.log_pages = sq_log_pages,
-		.sql_begin_read = "BEGIN",
-		.sql_begin_write = "BEGIN IMMEDIATE",
-		.sql_version = "PRAGMA user_version",
-		.sql_set_version = "PRAGMA user_version = ",
+	.name = "sqlite",
+	.version = sq_version,
+	.open = sq_open,
+	.close = sq_close,
+	.exec = sq_exec,
+	.alive = sq_alive,
+	.prepare = sq_prepare,
+	.finalize = sq_finalize,
+	.reset = sq_reset,
+	.bind_i64 = sq_bind_i64,
+	.bind_text = sq_bind_text,
+	.bind_blob = sq_bind_blob,
+	.bind_null = sq_bind_null,
+	.step = sq_step,
+	.i64 = sq_i64,
+	.bytes = sq_bytes,
+	.is_null = sq_is_null,
+	.changes = sq_changes,
+	.checkpoint = sq_checkpoint,
+	.log_pages = sq_log_pages,
+	.sql_begin_read = "BEGIN",
+	.sql_begin_write = "BEGIN IMMEDIATE",
+	.sql_version = "PRAGMA user_version",
+	.sql_set_version = "PRAGMA user_version = ",
 };

@@ -164,6 +164,8 @@ struct mailbox {
 	uint64_t total_emails, unread_emails, total_threads, unread_threads;
 };
 
+#define MAILBOX_DEPTH 16        /* levels of the tree (maxMailboxDepth) */
+
 /* Outcomes of changes that the rules of RFC 8621 2.5 refuse. */
 enum mailbox_refusal {
 	MAILBOX_OK,

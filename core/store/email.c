@@ -1,0 +1,453 @@
+/*
+ * Emails: a narrow row for lists and counts, a wide one with the card and, up to
+ * 64 KB, the message. Everything that hangs on an email (list index, counts,
+ * thread, blob) moves in here with it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "core/store/internal.h"
+
+#define FLAGS_READ 3 /* $seen, $draft: RFC 8621 2, unreadEmails */
+
+static const struct {
+	int bit;
+	struct str name;
+} flag[] = {
+#define KEYWORD(bit, name) {bit, {name, sizeof(name) - 1}},
+#include "core/store/keyword.def"
+#undef KEYWORD
+};
+
+/* A row of email, in an arena. */
+struct row {
+	uint64_t thread, size;
+	int64_t received, flags;
+	const uint64_t *mailboxes;
+	size_t mailboxes_n;
+	struct str keywords, sha, keys;
+};
+
+/* ---- keywords ------------------------------------------------------------- */
+
+static int64_t flag_of(struct str keyword)
+{
+	for (size_t i = 0; i < countof(flag); i++)
+		if (str_eq(flag[i].name, keyword))
+			return 1ll << flag[i].bit;
+	return 0;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* Flags, and the others sorted, once each, separated by spaces. */
+static int keywords_pack(struct arena *a, const struct str *at, size_t n,
+	int64_t *flags_r, struct str *text_r, struct err *e)
+{
+	struct str *rest = arena_new(a, n * sizeof(*rest) + 1), last = STR_NONE;
+	struct buf b cleanup(buf_fini) = {0};
+	size_t k = 0;
+
+	*flags_r = 0;
+	for (size_t i = 0; i < n; i++) {
+		int64_t f = flag_of(at[i]);
+
+		if (at[i].n == 0 || str_find(at[i], ' ') < at[i].n)
+			return err_set(e, -EINVAL, "a keyword is not valid");
+		*flags_r |= f;
+		if (!f)
+			rest[k++] = at[i];
+	}
+	if (k)
+		qsort(rest, k, sizeof(*rest), by_bytes);
+	for (size_t i = 0; i < k; i++) {
+		if (str_eq(rest[i], last))
+			continue;
+		if (b.n)
+			buf_addc(&b, ' ');
+		buf_adds(&b, rest[i]);
+		last = rest[i];
+	}
+	*text_r = arena_str(a, buf_str(&b));
+	return 0;
+}
+
+static void keywords_unpack(
+	struct arena *a, const struct row *r, struct email *m)
+{
+	struct str rest = r->keywords, one;
+	struct str *at =
+		arena_new(a, (countof(flag) + rest.n / 2 + 1) * sizeof(*at));
+	size_t n = 0;
+
+	for (size_t i = 0; i < countof(flag); i++)
+		if (r->flags & 1ll << flag[i].bit)
+			at[n++] = flag[i].name;
+	while (str_cut(&rest, ' ', &one))
+		at[n++] = one;
+	m->keywords = at;
+	m->keywords_n = n;
+}
+
+/* ---- mailboxes ------------------------------------------------------------ */
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorted, once each. 1 when all are there and it is at least one. */
+static int mailboxes_pack(struct tx *t, struct arena *a, const uint64_t *at,
+	size_t n, const uint64_t **at_r, size_t *n_r, struct err *e)
+{
+	uint64_t *own = arena_new(a, n * sizeof(*own) + 1);
+	size_t k = 0;
+
+	if (n == 0)
+		return 0;
+	memcpy(own, at, n * sizeof(*own));
+	qsort(own, n, sizeof(*own), by_number);
+	for (size_t i = 0; i < n; i++)
+		if (k == 0 || own[k - 1] != own[i])
+			own[k++] = own[i];
+	*at_r = own;
+	*n_r = k;
+	return mailboxes_exist(t, own, k, e);
+}
+
+static bool holds(const uint64_t *at, size_t n, uint64_t v)
+{
+	for (size_t i = 0; i < n; i++)
+		if (at[i] == v)
+			return true;
+	return false;
+}
+
+static int list_add(struct tx *t, uint64_t mailbox, const struct row *r,
+	uint64_t id, struct err *e)
+{
+	return db_run(t->db, e,
+		"INSERT INTO mailbox_email (mailbox, received, email,"
+		" thread) VALUES (?, ?, ?, ?)",
+		"iiii", (int64_t)mailbox, r->received, (int64_t)id,
+		(int64_t)r->thread);
+}
+
+static int list_del(struct tx *t, uint64_t mailbox, const struct row *r,
+	uint64_t id, struct err *e)
+{
+	return db_run(t->db, e,
+		"DELETE FROM mailbox_email WHERE mailbox = ?"
+		" AND received = ? AND email = ?",
+		"iii", (int64_t)mailbox, r->received, (int64_t)id);
+}
+
+static struct place place_of(const struct row *r)
+{
+	return (struct place){
+		.mailboxes = r->mailboxes,
+		.mailboxes_n = r->mailboxes_n,
+		.unread = !(r->flags & FLAGS_READ),
+	};
+}
+
+static const struct row nowhere;
+
+/* Brings the list index and all counts from one row to the next. */
+static int move(struct tx *t, uint64_t id, const struct row *from,
+	const struct row *to, struct err *e)
+{
+	struct place a = place_of(from), b = place_of(to);
+	int ret = 0;
+
+	for (size_t i = 0; i < a.mailboxes_n && ret == 0; i++)
+		if (!holds(b.mailboxes, b.mailboxes_n, a.mailboxes[i]))
+			ret = list_del(t, a.mailboxes[i], from, id, e);
+	for (size_t i = 0; i < b.mailboxes_n && ret == 0; i++)
+		if (!holds(a.mailboxes, a.mailboxes_n, b.mailboxes[i]))
+			ret = list_add(t, b.mailboxes[i], to, id, e);
+	if (ret < 0)
+		return ret;
+	return thread_move(
+		t, from == &nowhere ? to->thread : from->thread, &a, &b, e);
+}
+
+/* ---- new ------------------------------------------------------------------ */
+
+static int insert_rows(struct tx *t, uint64_t id, const struct row *r,
+	const struct email_new *n, struct arena *a, struct err *e)
+{
+	bool large = n->raw.n > BODY_ROW_MAX;
+	int ret = db_run(t->db, e,
+		"INSERT INTO email (id, thread, received, sent, size,"
+		" flags, attachment, mailboxes, keywords, sha,"
+		" thread_keys) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"iiiiiiibtbb", (int64_t)id, (int64_t)r->thread, r->received,
+		n->sent_ms, (int64_t)r->size, r->flags,
+		(int64_t)n->has_attachment,
+		u64s_pack(a, r->mailboxes, r->mailboxes_n), r->keywords, r->sha,
+		r->keys);
+
+	if (ret < 0)
+		return ret;
+	if (large)
+		return db_run(t->db, e,
+			"INSERT INTO body (id, card, subject, sender,"
+			" rcpt, raw) VALUES (?, ?, ?, ?, ?, NULL)",
+			"ibttt", (int64_t)id, n->card, n->subject, n->from,
+			n->to);
+	return db_run(t->db, e,
+		"INSERT INTO body (id, card, subject, sender, rcpt, raw)"
+		" VALUES (?, ?, ?, ?, ?, ?)",
+		"ibtttb", (int64_t)id, n->card, n->subject, n->from, n->to,
+		n->raw);
+}
+
+static int insert_blob(struct tx *t, uint64_t id, const uint8_t *sha,
+	struct str raw, struct err *e)
+{
+	int ret = 0;
+
+	if (raw.n > BODY_ROW_MAX)
+		ret = blob_write(t, sha, raw, e);
+	if (ret < 0)
+		return ret;
+	return db_run(t->db, e, "INSERT INTO blob (hash, email) VALUES (?, ?)",
+		"ii", (int64_t)digest_key(sha), (int64_t)id);
+}
+
+static int join(struct tx *t, struct row *r, struct err *e)
+{
+	int ret = thread_join(t, r->keys, &r->thread, e);
+	bool new = r->thread == 0;
+
+	if (ret < 0)
+		return ret;
+	if (new)
+		r->thread = t->meta.next_thread++;
+	log_change(t, TYPE_THREAD, r->thread,
+		new ? CHANGE_CREATED : CHANGE_UPDATED, false);
+	return 0;
+}
+
+static int insert(struct tx *t, uint64_t id, struct row *r, const uint8_t *sha,
+	const struct email_new *n, struct arena *a, struct err *e)
+{
+	int ret = insert_blob(t, id, sha, n->raw, e);
+
+	if (ret < 0)
+		return ret;
+	ret = insert_rows(t, id, r, n, a, e);
+	if (ret < 0)
+		return ret;
+	ret = thread_keys_add(t, r->keys, id, r->thread, e);
+	if (ret < 0)
+		return ret;
+	return move(t, id, &nowhere, r, e);
+}
+
+int email_add(struct tx *t, const struct email_new *n, uint64_t *id_r,
+	uint64_t *thread_r, struct err *e)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	struct row r = {.received = n->received_ms, .size = n->raw.n};
+	uint8_t sha[SHA256_LEN];
+	uint64_t id;
+	int ret = mailboxes_pack(t, &tmp, n->mailboxes, n->mailboxes_n,
+		&r.mailboxes, &r.mailboxes_n, e);
+
+	if (ret <= 0)
+		return ret < 0 ? ret : EMAIL_MAILBOX_NOT_FOUND;
+	ret = keywords_pack(
+		&tmp, n->keywords, n->keywords_n, &r.flags, &r.keywords, e);
+	if (ret < 0)
+		return ret;
+	sha256(n->raw, sha);
+	r.sha = str_n(sha, sizeof(sha));
+	r.keys = thread_keys(&tmp, n);
+	id = t->meta.next_email++;
+	t->meta.emails++;
+	log_change(t, TYPE_EMAIL, id, CHANGE_CREATED, false);
+	ret = join(t, &r, e);
+	if (ret == 0)
+		ret = insert(t, id, &r, sha, n, &tmp, e);
+	if (ret < 0)
+		return ret;
+	if (n->delivery)
+		log_delivery(t);
+	*id_r = id;
+	*thread_r = r.thread;
+	return 0;
+}
+
+/* ---- reading -------------------------------------------------------------- */
+
+static int row_find(struct tx *t, uint64_t id, struct arena *a, struct row *r,
+	struct err *e)
+{
+	struct db_stmt *s;
+	int ret = db_stmt(t->db,
+		"SELECT thread, received, size, flags, sha, mailboxes,"
+		" keywords, thread_keys FROM email WHERE id = ?",
+		&s, e);
+
+	if (ret < 0)
+		return ret;
+	db_bind_i64(s, 1, (int64_t)id);
+	ret = db_step(s, e);
+	if (ret > 0) {
+		*r = (struct row){
+			.thread = (uint64_t)db_i64(s, 0),
+			.received = db_i64(s, 1),
+			.size = (uint64_t)db_i64(s, 2),
+			.flags = db_i64(s, 3),
+			.sha = arena_str(a, db_bytes(s, 4)),
+		};
+		r->mailboxes_n = u64s_unpack(a, db_bytes(s, 5), &r->mailboxes);
+		r->keywords = arena_str(a, db_bytes(s, 6));
+		r->keys = arena_str(a, db_bytes(s, 7));
+	}
+	db_done(s);
+	if (ret > 0 && r->sha.n != SHA256_LEN)
+		return err_set(
+			e, -EUCLEAN, "email %" PRIu64 " has no digest", id);
+	return ret;
+}
+
+static int card_find(struct tx *t, uint64_t id, struct arena *a,
+	struct str *card_r, struct err *e)
+{
+	struct db_stmt *s;
+	int ret = db_stmt(t->db, "SELECT card FROM body WHERE id = ?", &s, e);
+
+	if (ret < 0)
+		return ret;
+	db_bind_i64(s, 1, (int64_t)id);
+	ret = db_step(s, e);
+	if (ret > 0)
+		*card_r = arena_str(a, db_bytes(s, 0));
+	db_done(s);
+	if (ret == 0)
+		return err_set(
+			e, -EUCLEAN, "email %" PRIu64 " has no body", id);
+	return ret;
+}
+
+int email_find(struct tx *t, uint64_t id, unsigned want, struct arena *a,
+	struct email *m_r, struct err *e)
+{
+	struct row r;
+	int ret = row_find(t, id, a, &r, e);
+
+	if (ret <= 0)
+		return ret;
+	*m_r = (struct email){
+		.id = id,
+		.thread = r.thread,
+		.size = r.size,
+		.received_ms = r.received,
+		.mailboxes = r.mailboxes,
+		.mailboxes_n = r.mailboxes_n,
+	};
+	memcpy(m_r->blob.sha, r.sha.p, SHA256_LEN);
+	if (want & EMAIL_WANT_KEYWORDS)
+		keywords_unpack(a, &r, m_r);
+	if (want & EMAIL_WANT_CARD)
+		ret = card_find(t, id, a, &m_r->card, e);
+	return ret;
+}
+
+/* ---- changes -------------------------------------------------------------- */
+
+static bool row_same(const struct row *a, const struct row *b)
+{
+	return a->flags == b->flags && str_eq(a->keywords, b->keywords) &&
+	       a->mailboxes_n == b->mailboxes_n &&
+	       memcmp(a->mailboxes, b->mailboxes, a->mailboxes_n * 8) == 0;
+}
+
+static int row_store(struct tx *t, uint64_t id, const struct row *old,
+	const struct row *r, struct arena *a, struct err *e)
+{
+	int ret = db_run(t->db, e,
+		"UPDATE email SET flags = ?, mailboxes = ?, keywords = ?"
+		" WHERE id = ?",
+		"ibti", r->flags, u64s_pack(a, r->mailboxes, r->mailboxes_n),
+		r->keywords, (int64_t)id);
+
+	if (ret < 0)
+		return ret;
+	log_change(t, TYPE_EMAIL, id, CHANGE_UPDATED, false);
+	return move(t, id, old, r, e);
+}
+
+int email_update(struct tx *t, uint64_t id, const struct str *keywords,
+	size_t keywords_n, const uint64_t *mailboxes, size_t mailboxes_n,
+	struct err *e)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	struct row old, r;
+	int ret = row_find(t, id, &tmp, &old, e);
+
+	if (ret <= 0)
+		return ret < 0 ? ret : EMAIL_NOT_FOUND;
+	r = old;
+	if (mailboxes) {
+		ret = mailboxes_pack(t, &tmp, mailboxes, mailboxes_n,
+			&r.mailboxes, &r.mailboxes_n, e);
+		if (ret <= 0)
+			return ret < 0 ? ret : EMAIL_MAILBOX_NOT_FOUND;
+	}
+	ret = keywords ? keywords_pack(&tmp, keywords, keywords_n, &r.flags,
+				 &r.keywords, e)
+		       : 0;
+	if (ret < 0 || row_same(&old, &r))
+		return ret;
+	return row_store(t, id, &old, &r, &tmp, e);
+}
+
+static int delete_rows(
+	struct tx *t, uint64_t id, const struct row *r, struct err *e)
+{
+	const uint8_t *sha = (const uint8_t *)r->sha.p;
+	int ret = db_run(
+		t->db, e, "DELETE FROM email WHERE id = ?", "i", (int64_t)id);
+
+	if (ret == 0)
+		ret = db_run(t->db, e, "DELETE FROM body WHERE id = ?", "i",
+			(int64_t)id);
+	if (ret == 0)
+		ret = db_run(t->db, e,
+			"DELETE FROM blob WHERE hash = ? AND email = ?", "ii",
+			(int64_t)digest_key(sha), (int64_t)id);
+	if (ret == 0)
+		ret = thread_keys_del(t, r->keys, id, e);
+	if (ret == 0 && r->size > BODY_ROW_MAX)
+		ret = blob_unref(t, sha, e);
+	return ret;
+}
+
+int email_destroy(struct tx *t, uint64_t id, struct err *e)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	struct row r;
+	int ret = row_find(t, id, &tmp, &r, e);
+
+	if (ret <= 0)
+		return ret < 0 ? ret : EMAIL_NOT_FOUND;
+	ret = delete_rows(t, id, &r, e);
+	if (ret == 0)
+		ret = move(t, id, &r, &nowhere, e);
+	if (ret == 0)
+		ret = thread_left(t, r.thread, e);
+	if (ret < 0)
+		return ret;
+	t->meta.emails--;
+	log_change(t, TYPE_EMAIL, id, CHANGE_DESTROYED, false);
+	return 0;
+}

@@ -1,0 +1,228 @@
+/*
+ * What the files of core/store share, and nobody else sees.
+ *
+ * An account is opened once (map of the store) and pinned by refs. It has one
+ * writer handle, under `writing`, and a pool of reader handles. `lock` guards the
+ * pool and the deliveries that were seen. Order of locks: store, then account;
+ * `writing` before both. The directory's mutex is the innermost.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <urcu/list.h>
+
+#include "core/base/map.h"
+#include "core/db/db.h"
+#include "core/store/store.h"
+
+#define BODY_ROW_MAX 65536      /* bytes; a larger message is a file */
+#define READERS_IDLE 4          /* reader handles an account keeps */
+#define LOG_PAGES_WANTED 1000   /* a checkpoint is asked for above */
+#define SEEN_FLUSH_MS 5000      /* notes of seen deliveries live no longer */
+#define DELIVERY_TWICE_MS (3600 * 1000)
+#define LOG_DAYS 30
+#define LOG_PRUNE_MS (3600 * 1000)
+
+struct digest {
+	uint8_t b[SHA256_LEN];
+};
+
+/* A growing array, for the few lists that live longer than an arena. */
+struct digests {
+	struct digest *at;
+	size_t n, cap;
+};
+void digests_add(struct digests *d, const uint8_t b[SHA256_LEN]);
+/* Moves all of src behind dst. */
+void digests_take(struct digests *dst, struct digests *src);
+void digests_fini(struct digests *d);
+
+enum account_state { ACCOUNT_OPENING, ACCOUNT_OPEN, ACCOUNT_CLOSING };
+
+struct account {
+	struct map_node node;           /* store: all, by id */
+	struct cds_list_head idle;      /* store: when refs == 0 */
+	struct cds_list_head chore;     /* store: chores, when due_ms != 0 */
+	uint64_t due_ms;                /* clock_mono_ms; under the store's lock */
+	struct store *store;
+	uint64_t id;
+	enum account_state state;
+	unsigned refs;
+	bool quiet;                     /* being made: tells nobody */
+	bool gone;                      /* removed: delete when refs == 0 */
+	char *dir;
+
+	pthread_mutex_t writing;
+	struct db *writer;
+	int64_t prune_due_ms;           /* clock_mono_ms; under writing */
+	bool blobs_gone;                /* rows of blob_gone; under writing */
+
+	pthread_mutex_t lock;
+	struct db *reader[READERS_IDLE];
+	unsigned readers;
+	struct digests seen;
+	_Atomic bool want_checkpoint;
+};
+
+struct directory {
+	pthread_mutex_t lock;
+	struct db *db;
+};
+
+struct store {
+	char *dir;
+	int lock_fd;
+	struct change_sink sink;
+	struct directory directory;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;         /* an account's state, or the end */
+	struct map accounts;
+	struct cds_list_head idle;      /* oldest first */
+	unsigned open, lru;
+
+	pthread_t keeper;
+	pthread_cond_t work;            /* for the housekeeper */
+	struct cds_list_head chores;
+	bool stopping;
+};
+
+/* ---- files ---------------------------------------------------------------- */
+
+int dir_make(const char *path, struct err *e);          /* 0700, may exist */
+int dir_sync(const char *path, struct err *e);
+int dir_delete(const char *path, struct err *e);        /* with what is in it */
+char *path_fmt(const char *fmt, ...) printf_like(1, 2);
+
+/* ---- schema --------------------------------------------------------------- */
+
+/* -EPROTO when a newer version wrote it; older ones are brought up to date. */
+int schema_mail(struct db *db, struct err *e);
+int schema_directory(struct db *db, struct err *e);
+
+/* ---- directory, accounts -------------------------------------------------- */
+
+/* In lower case into *out; false when it is no address we would take. */
+bool address_read(struct str s, struct buf *out);
+int directory_open(struct store *s, struct err *e);
+void directory_close(struct store *s);
+/* Deletes what dir_add() or dir_remove() left behind when the process died. */
+int directory_sweep(struct store *s, struct err *e);
+
+char *account_dir(const struct store *s, uint64_t id);
+int account_create(struct store *s, uint64_t id, struct err *e);
+/* The account is not in the directory any more: its files go with its last
+ * user. */
+void account_gone(struct store *s, uint64_t id);
+/* The housekeeper looks at it in so many milliseconds, or earlier. */
+void account_chore(struct account *a, uint64_t in_ms);
+int account_reader(struct account *a, struct db **db_r, struct err *e);
+void account_reader_back(struct account *a, struct db *db);
+void accounts_close(struct store *s);
+void *accounts_keeper(void *store);
+
+/* ---- transactions --------------------------------------------------------- */
+
+struct meta {
+	uint64_t modseq, floor, emails;
+	uint64_t next_mailbox, next_thread, next_email;
+	uint64_t state[TYPES];
+	uint32_t generation;
+};
+
+struct pending {
+	uint64_t id;
+	enum type type;
+	enum change_kind kind;
+	bool counts_only;
+};
+
+/* What a savepoint can bring back. */
+struct tx_mark {
+	struct meta meta;
+	uint32_t types;
+	bool delivered;
+	size_t pending, written, files_new, files_gone;
+};
+
+struct tx {
+	struct account *account;
+	struct db *db;
+	bool writes, done, saved;
+	struct meta meta, began;
+	uint32_t types;         /* changed so far */
+	bool delivered;         /* EmailDelivery is still to be written */
+	struct pending *pending;
+	size_t pending_n, pending_cap;
+	size_t written;         /* of them, rows of the change log already */
+	struct tx_mark mark;
+	struct digests seen;            /* their notes go with this commit */
+	struct digests files_new;       /* blobs/new/, synced */
+	struct digests files_gone;
+	uint64_t trash;         /* mailbox with that role, when known */
+	bool trash_known;
+};
+
+/* ---- change log ----------------------------------------------------------- */
+
+/* Object changed; it gets its modseq when the log is written. */
+void log_change(struct tx *t, enum type type, uint64_t id,
+		enum change_kind kind, bool counts_only);
+void log_delivery(struct tx *t);
+/* Writes what is pending: modseqs and states are final for what was changed. */
+int log_write(struct tx *t, struct err *e);
+int log_prune(struct tx *t, struct err *e);
+
+/* ---- threads and counts --------------------------------------------------- */
+
+/* Where one email stands, as far as counts go; mailboxes_n = 0: nowhere. */
+struct place {
+	const uint64_t *mailboxes;
+	size_t mailboxes_n;
+	bool unread;
+};
+/* Brings all counts and the thread's rows from old to new. */
+int thread_move(struct tx *t, uint64_t thread, const struct place *from,
+		const struct place *to, struct err *e);
+/* The mailbox with the role trash changes from old to new (0: none). */
+int thread_retrash(struct tx *t, uint64_t trash, uint64_t new_trash,
+		struct err *e);
+/* 8 bytes a message id; joins ids and base subject (RFC 8621 3). */
+struct str thread_keys(struct arena *a, const struct email_new *n);
+/* 0: none is there yet. */
+int thread_join(struct tx *t, struct str keys, uint64_t *thread_r,
+		struct err *e);
+int thread_keys_add(struct tx *t, struct str keys, uint64_t email,
+		uint64_t thread, struct err *e);
+int thread_keys_del(struct tx *t, struct str keys, uint64_t email,
+		struct err *e);
+/* After an email left it: destroyed when that was the last, else updated. */
+int thread_left(struct tx *t, uint64_t thread, struct err *e);
+
+/* The mailbox with the role trash, 0 when there is none; kept by the tx. */
+int mailbox_trash(struct tx *t, uint64_t *id_r, struct err *e);
+/* 1 when all of them are there, 0 when not. */
+int mailboxes_exist(struct tx *t, const uint64_t *ids, size_t n, struct err *e);
+
+/* ---- blobs ---------------------------------------------------------------- */
+
+uint64_t digest_key(const uint8_t sha[SHA256_LEN]);
+/* Large ones: a synced file in blobs/new/ before the commit. */
+int blob_write(struct tx *t, const uint8_t sha[SHA256_LEN], struct str raw,
+		struct err *e);
+/* The email that had it is gone: so is the file when no other has it. */
+int blob_unref(struct tx *t, const uint8_t sha[SHA256_LEN], struct err *e);
+void blob_committed(struct tx *t);
+void blob_undo(struct tx *t, size_t keep);
+/* When an account is opened: finishes what a death interrupted. */
+int blob_recover(struct tx *t, struct err *e);
+
+/* ---- little helpers ------------------------------------------------------- */
+
+/* Numbers in a row's blob: 8 bytes each, little endian. */
+struct str u64s_pack(struct arena *a, const uint64_t *at, size_t n);
+size_t u64s_unpack(struct arena *a, struct str b, const uint64_t **at_r);
+
+/* Notes older than an hour, and those that were seen. */
+int delivery_forget(struct tx *t, struct err *e);
