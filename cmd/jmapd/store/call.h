@@ -1,0 +1,62 @@
+/*
+ * A call in the store: its request is collected, run, and its answer fed back.
+ *
+ * It belongs to the main thread, except from exec_submit() (or hasher_submit()) to
+ * call_done(), when it belongs to the thread that runs it. A worker that dies or
+ * cancels meanwhile leaves a call that is dropped when it comes back.
+ */
+#pragma once
+
+#include "cmd/jmapd/store/link.h"
+#include "core/base/buf.h"
+
+struct store_call {
+	struct map_node node;           /* link->calls, by id */
+	struct store_link *link;
+	struct msg_call open;
+	struct buf head, body;
+	uint64_t got;                   /* body bytes so far */
+	size_t spool;                   /* of them counted in st->spooled */
+	bool running;                   /* a thread has it */
+	bool dropped;                   /* nobody waits for the answer */
+	_Atomic bool writing;            /* CALL_WRITING is on the ring */
+	bool replied;                   /* the whole answer is on the ring */
+	struct cds_list_head sending;
+	unsigned status;
+	struct buf answer;
+	size_t sent;
+	uint64_t credit;
+	bool reply_open;                /* REPLY is on the ring */
+	struct job job;
+	struct slow_task slow;
+	struct done done;
+	struct dir_account who;         /* whose login it came with */
+	struct delivery *delivery;      /* CALL_DELIVER */
+};
+
+/* The body is whole: run it. Main thread. */
+void call_start(struct store_call *c);
+/* status and answer are set: from any thread. */
+void call_done(struct store_call *c);
+/* From a running thread, before the first change. False: do not write. */
+bool call_writing(struct store_call *c);
+/* Gives the request's memory back. Main thread. */
+void call_unspool(struct store_call *c);
+/* Frees it, or leaves that to call_done() while a thread has it. Main thread. */
+void call_drop(struct store_call *c);
+/* Answers at once from the main thread. */
+void call_refuse(struct store_call *c, unsigned status);
+/* Puts answer bytes on the ring: true when the whole answer is there. Main thread,
+ * *moved is set when anything was put. */
+bool call_feed(struct store_call *c, bool *moved);
+
+/* login.c: is that handle good, now? Fills in who it is. Main thread. */
+bool login_holds(struct store_link *l, const struct login *who,
+		struct dir_account *a_r);
+/* CALL_LOGIN */
+void login_start(struct store_call *c);
+void login_forget(struct store_link *l);
+/* deliver.c */
+void deliver_start(struct store_call *c);
+void deliver_seen(struct store_call *c);
+void deliver_free(struct delivery *d);
