@@ -26,7 +26,10 @@ static void on_deadline(struct timer *t)
 	struct conn_deadline *d = container_of(t, struct conn_deadline, timer);
 	struct conn *c = d->c;
 
-	conn_end(c, c->state == CONN_CLOSING ? c->why : CONN_END_TLS);
+	if (c->state == CONN_CLOSING)
+		conn_output(c); /* with linger_ms 0 the first try */
+	if (c->state < CONN_ENDED)
+		conn_end(c, c->state == CONN_CLOSING ? c->why : CONN_END_TLS);
 }
 
 void conn_set_deadline(struct conn *c, unsigned ms)

@@ -13,11 +13,32 @@ CLEANUP_PTR(EVP_PKEY, EVP_PKEY_free)
 /* TLS 1.2: AEAD and forward secrecy only. All of TLS 1.3 has both. */
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
+/* What operators get wrong most, in words of ours. */
+static const struct {
+	int lib, reason;
+	const char *text;
+} reasons[] = {
+	{ERR_LIB_PEM, PEM_R_NO_START_LINE, "not in PEM form"},
+	{ERR_LIB_X509, X509_R_KEY_VALUES_MISMATCH,
+		"it does not belong to the certificate"},
+	{ERR_LIB_X509, X509_R_KEY_TYPE_MISMATCH,
+		"it does not belong to the certificate"},
+};
+
+static const char *reason_text(unsigned long code)
+{
+	const char *text = ERR_reason_error_string(code);
+
+	for (size_t i = 0; i < countof(reasons); i++)
+		if (ERR_GET_LIB(code) == reasons[i].lib &&
+			ERR_GET_REASON(code) == reasons[i].reason)
+			return reasons[i].text;
+	return text ? text : "failed";
+}
+
 int tls_error(struct err *e, int code, const char *what)
 {
-	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-
-	err_set(e, code, "%s: %s", what, reason ? reason : "failed");
+	err_set(e, code, "%s: %s", what, reason_text(ERR_peek_error()));
 	ERR_clear_error();
 	return code;
 }
@@ -60,8 +81,10 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
 }
 
 /* A key under a password is refused: a server has nobody to ask. */
-static int no_password(char *p, int n, int writing, void *ctx)
+static int no_password(char *p, int n, int writing, void *asked)
 {
+	if (asked)
+		*(bool *)asked = true;
 	return -1;
 }
 
@@ -108,10 +131,16 @@ static int use_cert(SSL_CTX *ctx, struct str pem, struct err *e)
 
 static int use_key(SSL_CTX *ctx, struct str pem, struct err *e)
 {
+	bool locked = false;
 	BIO *in cleanup(BIO_free_all) = pem_open(pem);
 	EVP_PKEY *key cleanup(EVP_PKEY_free) =
-		PEM_read_bio_PrivateKey(in, NULL, no_password, NULL);
+		PEM_read_bio_PrivateKey(in, NULL, no_password, &locked);
 
+	if (locked) {
+		ERR_clear_error();
+		return err_set(
+			e, -EINVAL, "TLS key: it is locked with a password");
+	}
 	if (!key)
 		return tls_error(e, -EINVAL, "TLS key");
 	/* Looks whether it fits the certificate, too. */
