@@ -10,8 +10,8 @@
  */
 #pragma once
 
-#define ADMIN_SOCKET "control"          /* in run-dir */
-#define ADMIN_PACKET 65536              /* most bytes of a packet */
+#define ADMIN_SOCKET "control" /* in run-dir */
+#define ADMIN_PACKET 65536     /* most bytes of a packet */
 #define ADMIN_OUTPUT 'o'
 #define ADMIN_OK 'k'
 #define ADMIN_ERROR 'e'

@@ -20,8 +20,8 @@ const char *ctl_name(uint32_t type)
 	return "?";
 }
 
-int ctl_send(int sock, const struct ctl_head *h, struct str rest, const int *fds,
-		size_t n, struct err *e)
+int ctl_send(int sock, const struct ctl_head *h, struct str rest,
+	const int *fds, size_t n, struct err *e)
 {
 	struct buf packet cleanup(buf_fini) = {0};
 	buf_add(&packet, h, sizeof(*h));
@@ -38,8 +38,8 @@ int ctl_recv(int sock, struct buf *in, struct ctl_packet *p, struct err *e)
 		return ret;
 	if (in->n < sizeof(p->head)) {
 		ctl_close_fds(p);
-		return err_set(e, -EPROTO, "a control packet of %zu bytes",
-				in->n);
+		return err_set(
+			e, -EPROTO, "a control packet of %zu bytes", in->n);
 	}
 	memcpy(&p->head, in->p, sizeof(p->head));
 	p->rest = str_skip(buf_str(in), sizeof(p->head));

@@ -18,8 +18,8 @@ static const struct {
 	const char *name;
 	int (*main)(unsigned index);
 } roles[] = {
-		{"@worker", worker_main},
-		{"@store", store_main},
+	{"@worker", worker_main},
+	{"@store", store_main},
 };
 
 static int usage(void)
@@ -28,14 +28,14 @@ static int usage(void)
 	      "  -c FILE  configuration (default " CONF_PATH_DEFAULT ")\n"
 	      "  -t       check the configuration and exit\n"
 	      "  -V       print the version and those of the libraries\n",
-			stderr);
+		stderr);
 	return 2;
 }
 
 static int print_version(void)
 {
 	printf("jmapd %s\n%s\n%s\n", JMAPD_VERSION, tls_version(),
-			db_driver_version());
+		db_driver_version());
 	return 0;
 }
 

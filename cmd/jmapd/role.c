@@ -42,7 +42,7 @@ static void report_crashes(void)
 {
 	static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
 	void *warm[1];
-	backtrace(warm, 1);     /* loads libgcc now, not in the handler */
+	backtrace(warm, 1); /* loads libgcc now, not in the handler */
 	for (size_t i = 0; i < countof(fatal); i++) {
 		struct sigaction sa = {.sa_handler = on_crash};
 		sa.sa_flags = (int)(SA_RESETHAND | SA_NODEFER);
@@ -62,7 +62,7 @@ void role_inherit(struct role *r, const char *name, unsigned index)
 #endif
 	for (int fd = ROLE_FD_CTL; fd < ROLE_FD_FIRST_FREE; fd++)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 &&
-				fd != ROLE_FD_NOTEBOOK) {
+			fd != ROLE_FD_NOTEBOOK) {
 			err_sys(&e, "descriptor %d was not inherited", fd);
 			die(&e);
 		}
@@ -111,7 +111,7 @@ void role_settle(struct role *r)
 			check(!"poll of the control line");
 		int ret = ctl_recv(ROLE_FD_CTL, &r->in, &p, &e);
 		if (ret < 0)
-			exit(1);        /* the master went away: it has said why */
+			exit(1); /* the master went away: it has said why */
 		if (ret == 0)
 			continue;
 		if (p.head.type == CTL_START)
@@ -166,7 +166,7 @@ void role_drop(void)
 		die(&e);
 	}
 	if (setgroups(0, NULL) < 0 || setgid(pw->pw_gid) < 0 ||
-			setuid(pw->pw_uid) < 0) {
+		setuid(pw->pw_uid) < 0) {
 		err_sys(&e, "become user %s", user);
 		die(&e);
 	}
@@ -194,7 +194,7 @@ void role_ready(struct role *r)
 }
 
 int role_tell(struct role *r, enum ctl_type t, uint64_t a, uint64_t b,
-		struct str rest)
+	struct str rest)
 {
 	struct ctl_head h = {.type = t, .a = a, .b = b};
 	struct err e = {0};

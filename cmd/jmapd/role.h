@@ -17,7 +17,7 @@ struct role {
 	unsigned index;
 	struct loop *loop;
 	struct watch ctl;
-	struct buf in;                  /* scratch of ctl_recv() */
+	struct buf in; /* scratch of ctl_recv() */
 	/* Packets other than CONF and PING; descriptors left in p are closed. */
 	void (*on_packet)(struct role *r, struct ctl_packet *p);
 	/* After a new configuration was swapped in. */
@@ -43,4 +43,4 @@ void role_drop(void);
 void role_ready(struct role *r);
 /* A packet to the master; 0 when it was dropped since the master does not read. */
 int role_tell(struct role *r, enum ctl_type t, uint64_t a, uint64_t b,
-		struct str rest);
+	struct str rest);

@@ -5,7 +5,7 @@ int notebook_begin(struct notebook *n, uint64_t digest)
 	for (int i = 0; i < NOTEBOOK_SLOTS; i++) {
 		uint64_t empty = 0;
 		if (atomic_compare_exchange_strong(
-				    &n->at_work[i], &empty, digest))
+			    &n->at_work[i], &empty, digest))
 			return i;
 	}
 	return -1;

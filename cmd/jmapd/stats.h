@@ -15,9 +15,9 @@
 #include "core/base/err.h"
 #include "core/base/metrics.h"
 
-#define NOTEBOOK_SLOTS 128      /* jobs at work: threads times batch */
+#define NOTEBOOK_SLOTS 128 /* jobs at work: threads times batch */
 #define NOTEBOOK_SEEN 64
-#define NOTEBOOK_DEATHS 2       /* as many make a request poison */
+#define NOTEBOOK_DEATHS 2 /* as many make a request poison */
 
 struct notebook {
 	/* Written by the store. */
@@ -27,7 +27,7 @@ struct notebook {
 		uint64_t digest;
 		uint32_t deaths;
 	} seen[NOTEBOOK_SEEN];
-	uint32_t next;          /* which of seen[] is overwritten next */
+	uint32_t next; /* which of seen[] is overwritten next */
 };
 
 /* The store's side; digest 0 is never used. Returns a slot, or -1: none free. */

@@ -20,7 +20,7 @@
 #include "core/io/loop.h"
 
 struct push_hub;
-struct push_watch;              /* an account that somebody here watches */
+struct push_watch; /* an account that somebody here watches */
 
 struct push_hub_ops {
 	/* First client of that account / last one gone: the backend's watch. ctx
@@ -39,25 +39,25 @@ struct push_client_ops {
 	uint64_t (*throttle_ms)(void);
 };
 
-struct push_client {            /* embedded; about 100 bytes */
+struct push_client { /* embedded; about 100 bytes */
 	const struct push_client_ops *ops;
 	struct push_hub *hub;
-	struct push_watch *watch;       /* NULL: not enabled */
-	struct cds_list_head node;      /* among the watch's clients */
-	struct cds_list_head queued;    /* among those to be served this turn */
-	struct timer timer;             /* the window's end */
-	uint64_t sent_ms;               /* last frame; 0: none yet */
-	uint64_t told;                  /* modseq up to which it was told */
+	struct push_watch *watch;    /* NULL: not enabled */
+	struct cds_list_head node;   /* among the watch's clients */
+	struct cds_list_head queued; /* among those to be served this turn */
+	struct timer timer;	     /* the window's end */
+	uint64_t sent_ms;	     /* last frame; 0: none yet */
+	uint64_t told;		     /* modseq up to which it was told */
 	uint32_t told_generation;
-	uint16_t types;                 /* wanted */
-	uint16_t pending;               /* wanted and changed since told */
-	bool resuming;                  /* waits for the baseline */
-	bool fresh;                     /* token unreadable: full state */
+	uint16_t types;	  /* wanted */
+	uint16_t pending; /* wanted and changed since told */
+	bool resuming;	  /* waits for the baseline */
+	bool fresh;	  /* token unreadable: full state */
 };
 
-struct push_hub *push_hub_new(struct loop *l, const struct push_hub_ops *ops,
-		void *ctx);
-void push_hub_free(struct push_hub *h);         /* no client may be enabled */
+struct push_hub *push_hub_new(
+	struct loop *l, const struct push_hub_ops *ops, void *ctx);
+void push_hub_free(struct push_hub *h); /* no client may be enabled */
 
 /* What the change ring says; kind as in ipc/notice.h, spelt out here since proto
  * does not know ipc. */
@@ -66,7 +66,7 @@ struct push_notice {
 	uint64_t modseq;
 	uint32_t generation;
 	uint16_t types;
-	bool baseline;          /* where the types stand: no news by itself */
+	bool baseline; /* where the types stand: no news by itself */
 	bool baseline_end;
 };
 void push_notice(struct push_hub *h, const struct push_notice *n);
@@ -78,11 +78,10 @@ void push_notice(struct push_hub *h, const struct push_notice *n);
 void push_restart(struct push_hub *h);
 /* Calls fn for each watched account (to subscribe again). */
 void push_each(struct push_hub *h,
-		void (*fn)(void *ctx, uint64_t account, const void *cookie),
-		void *ctx);
+	void (*fn)(void *ctx, uint64_t account, const void *cookie), void *ctx);
 
 void push_client_init(struct push_client *c, struct push_hub *h,
-		const struct push_client_ops *ops);
+	const struct push_client_ops *ops);
 /*
  * RFC 8887 4.3.5.2: types is a TYPE_BIT set; token is pushState (empty: none): what
  * changed since is sent at once, and only that; a token that cannot be read, or
@@ -91,7 +90,7 @@ void push_client_init(struct push_client *c, struct push_hub *h,
  * cookie_n bytes) is handed to the hub's watch.
  */
 void push_enable(struct push_client *c, uint64_t account, const void *cookie,
-		size_t cookie_n, unsigned types, struct str token);
+	size_t cookie_n, unsigned types, struct str token);
 void push_disable(struct push_client *c);
 /* The client read all that was unsent: what is pending may leave. */
 void push_room(struct push_client *c);

@@ -25,7 +25,7 @@ struct admin_client {
 	struct cds_list_head node;
 	struct admin_server *s;
 	struct watch w;
-	uint64_t ticket;        /* 0: asks nothing of the store at the moment */
+	uint64_t ticket; /* 0: asks nothing of the store at the moment */
 };
 
 static void client_free(struct admin_client *c)
@@ -100,8 +100,7 @@ static void pass_on(struct admin_client *c, struct str words)
 static struct admin_client *by_ticket(struct admin_server *s, uint64_t ticket)
 {
 	struct admin_client *c;
-	cds_list_for_each_entry(c, &s->clients, node)
-	{
+	cds_list_for_each_entry (c, &s->clients, node) {
 		if (c->ticket == ticket)
 			return c;
 	}
@@ -111,9 +110,9 @@ static struct admin_client *by_ticket(struct admin_server *s, uint64_t ticket)
 void admin_on_packet(struct master *m, const struct ctl_packet *p)
 {
 	struct admin_client *c =
-			m->admin ? by_ticket(m->admin, p->head.a) : NULL;
+		m->admin ? by_ticket(m->admin, p->head.a) : NULL;
 	if (!c)
-		return;         /* it hung up */
+		return; /* it hung up */
 	if (p->head.type == CTL_ADMIN_OUTPUT) {
 		say(c, ADMIN_OUTPUT, p->rest);
 		return;
@@ -127,8 +126,7 @@ void admin_on_store_death(struct master *m)
 	struct admin_client *c;
 	if (!m->admin)
 		return;
-	cds_list_for_each_entry(c, &m->admin->clients, node)
-	{
+	cds_list_for_each_entry (c, &m->admin->clients, node) {
 		if (!c->ticket)
 			continue;
 		c->ticket = 0;
@@ -199,16 +197,16 @@ static void on_door(struct watch *w, uint32_t events)
 int admin_open(struct master *m, struct err *e)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd cleanup(fd_close) = socket(AF_UNIX,
-			SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd cleanup(fd_close) = socket(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", m->conf.run_dir,
-			ADMIN_SOCKET);
+		ADMIN_SOCKET);
 	if (fd < 0)
 		return err_sys(e, "control socket");
 	/* Is another master there? A dead one's socket refuses. */
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-		return err_set(e, -EADDRINUSE, "another jmapd serves %s",
-				a.sun_path);
+		return err_set(
+			e, -EADDRINUSE, "another jmapd serves %s", a.sun_path);
 	unlink(a.sun_path);
 	mode_t was = umask(0177);
 	int ret = bind(fd, (struct sockaddr *)&a, sizeof(a));
@@ -232,7 +230,7 @@ void admin_close(struct master *m)
 	struct admin_server *s = m->admin;
 	if (!s)
 		return;
-	cds_list_for_each_entry_safe(c, next, &s->clients, node)
+	cds_list_for_each_entry_safe (c, next, &s->clients, node)
 		client_free(c);
 	close(s->door.fd);
 	loop_unwatch(m->loop, &s->door);

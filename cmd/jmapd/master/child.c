@@ -12,13 +12,13 @@
 #include "core/base/log.h"
 #include "ipc/shm.h"
 
-#define SILENCE_MS 10000        /* without a PONG: killed */
-#define SHORT_LIFE_MS 1000      /* dying sooner counts as "keeps dying" */
-#define BACKOFF_MS 100          /* doubled each time, up to: */
+#define SILENCE_MS 10000   /* without a PONG: killed */
+#define SHORT_LIFE_MS 1000 /* dying sooner counts as "keeps dying" */
+#define BACKOFF_MS 100	   /* doubled each time, up to: */
 #define BACKOFF_MAX_MS 5000
 
-void child_init(struct master *m, struct child *c, enum child_kind k,
-		unsigned index)
+void child_init(
+	struct master *m, struct child *c, enum child_kind k, unsigned index)
 {
 	c->m = m;
 	c->kind = k;
@@ -49,18 +49,18 @@ void child_kill(struct child *c, const char *why)
 	if (!child_alive(c) || kill(c->pid, SIGKILL) < 0)
 		return;
 	log_warn("killed role=%s index=%u pid=%d: %s", child_name(c), c->index,
-			(int)c->pid, why);
+		(int)c->pid, why);
 }
 
 void child_tell(struct child *c, const struct ctl_head *h, struct str rest,
-		const int *fds, size_t n)
+	const int *fds, size_t n)
 {
 	struct err e = {0};
 	if (!child_alive(c))
 		return;
 	int ret = ctl_send(c->ctl.fd, h, rest, fds, n, &e);
 	if (ret == 0 && h->type == CTL_PING)
-		return;         /* its silence is counted anyway */
+		return; /* its silence is counted anyway */
 	if (ret == 0) {
 		struct pollfd p = {.fd = c->ctl.fd, .events = POLLOUT};
 		if (poll(&p, 1, 1000) > 0)
@@ -73,7 +73,8 @@ void child_tell(struct child *c, const struct ctl_head *h, struct str rest,
 /* ---- birth ---------------------------------------------------------------- */
 
 /* In the new process: its descriptors to their numbers, nothing else, exec. */
-__attribute__((noreturn)) static void become(struct child *c, int ctl, int stats)
+__attribute__((noreturn)) static void become(
+	struct child *c, int ctl, int stats)
 {
 	char role[32], index[16];
 	int book = c->kind == CHILD_STORE ? c->m->notebook_fd : -1;
@@ -127,7 +128,7 @@ static void on_packet(struct child *c, struct ctl_packet *p)
 	case CTL_READY:
 		c->state = CHILD_UP;
 		log_info("ready role=%s index=%u pid=%d", child_name(c),
-				c->index, (int)c->pid);
+			c->index, (int)c->pid);
 		doors_share(m);
 		break;
 	case CTL_PONG:
@@ -140,13 +141,13 @@ static void on_packet(struct child *c, struct ctl_packet *p)
 		break;
 	case CTL_BAD_WORKER:
 		if (c->kind == CHILD_STORE && p->head.a < m->workers &&
-				m->worker[p->head.a].life == p->head.b)
+			m->worker[p->head.a].life == p->head.b)
 			child_kill(&m->worker[p->head.a],
-					"it broke the rules of its ring");
+				"it broke the rules of its ring");
 		break;
 	default:
 		log_warn("role=%s said %s", child_name(c),
-				ctl_name(p->head.type));
+			ctl_name(p->head.type));
 	}
 	ctl_close_fds(p);
 }
@@ -160,7 +161,7 @@ static void on_ctl(struct watch *w, uint32_t events)
 		c->pong_ms = loop_now_ms(c->m->loop);
 		on_packet(c, &p);
 	}
-	if (ret < 0)            /* SIGCHLD will say the rest */
+	if (ret < 0) /* SIGCHLD will say the rest */
 		loop_rewatch(c->m->loop, w, 0);
 }
 
@@ -175,7 +176,7 @@ static void brief(struct child *c)
 		child_tell(c, &key, str_n(m->key, sizeof(m->key)), NULL, 0);
 	} else {
 		config_tell_tls(c);
-		cds_list_for_each_entry(d, &m->doors, node)
+		cds_list_for_each_entry (d, &m->doors, node)
 			door_tell(d, c);
 		c->serves = 0;
 		doors_share(m);
@@ -217,27 +218,28 @@ static bool crashed(int status)
 		return false;
 	int s = WTERMSIG(status);
 	return s == SIGSEGV || s == SIGABRT || s == SIGBUS || s == SIGFPE ||
-			s == SIGILL || s == SIGSYS;
+	       s == SIGILL || s == SIGSYS;
 }
 
 static void report(const struct child *c, int status)
 {
 	if (WIFSIGNALED(status))
-		log_warn("died role=%s index=%u pid=%d signal=%d", child_name(c),
-				c->index, (int)c->pid, WTERMSIG(status));
+		log_warn("died role=%s index=%u pid=%d signal=%d",
+			child_name(c), c->index, (int)c->pid, WTERMSIG(status));
 	else if (WEXITSTATUS(status))
-		log_warn("died role=%s index=%u pid=%d status=%d", child_name(c),
-				c->index, (int)c->pid, WEXITSTATUS(status));
+		log_warn("died role=%s index=%u pid=%d status=%d",
+			child_name(c), c->index, (int)c->pid,
+			WEXITSTATUS(status));
 	else
 		log_info("ended role=%s index=%u pid=%d", child_name(c),
-				c->index, (int)c->pid);
+			c->index, (int)c->pid);
 }
 
 static void plan_restart(struct child *c)
 {
 	uint64_t now = loop_now_ms(c->m->loop), wait = 0;
-	c->short_lives = now - c->born_ms < SHORT_LIFE_MS ? c->short_lives + 1
-							  : 0;
+	c->short_lives =
+		now - c->born_ms < SHORT_LIFE_MS ? c->short_lives + 1 : 0;
 	if (c->short_lives > 1)
 		wait = (uint64_t)BACKOFF_MS << min_of(c->short_lives - 2, 6u);
 	c->died_ms = now;
@@ -250,7 +252,7 @@ void child_on_exit(struct child *c, int status)
 	struct master *m = c->m;
 	bool was_up = c->state == CHILD_UP;
 	report(c, status);
-	on_ctl(&c->ctl, 0);     /* its last words */
+	on_ctl(&c->ctl, 0); /* its last words */
 	close(c->ctl.fd);
 	loop_unwatch(m->loop, &c->ctl);
 	if (c->kind == CHILD_STORE) {
@@ -265,7 +267,7 @@ void child_on_exit(struct child *c, int status)
 	if (m->draining)
 		c->state = CHILD_ENDED;
 	else if (!was_up && !m->told_ready)
-		master_drain(m);        /* it cannot start: it has said why */
+		master_drain(m); /* it cannot start: it has said why */
 	doors_share(m);
 }
 
@@ -285,7 +287,7 @@ void child_tick(struct child *c)
 		return;
 	/* Opening the store may take its time: it is not silent yet. */
 	if (c->state == CHILD_UP && now - c->pong_ms > SILENCE_MS &&
-			!c->silent) {
+		!c->silent) {
 		c->silent = true;
 		child_kill(c, "silent for 10 seconds");
 	}

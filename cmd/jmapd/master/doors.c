@@ -5,9 +5,9 @@
 #include "cmd/jmapd/master/master.h"
 #include "core/base/log.h"
 
-#define UNIX_MODE 0666          /* who may connect is the directory's business */
-#define MISSED_MS 1000          /* a sibling not back by then is stood in for */
-#define STOPPED_MS 3000         /* without a PONG */
+#define UNIX_MODE 0666	/* who may connect is the directory's business */
+#define MISSED_MS 1000	/* a sibling not back by then is stood in for */
+#define STOPPED_MS 3000 /* without a PONG */
 
 static bool is_unix(const struct conf_listener *l)
 {
@@ -15,7 +15,7 @@ static bool is_unix(const struct conf_listener *l)
 }
 
 int door_open(struct master *m, const struct conf_listener *l,
-		struct door **d_r, struct err *e)
+	struct door **d_r, struct err *e)
 {
 	struct door *d = mem_new(sizeof(*d));
 	size_t want = is_unix(l) ? 1 : m->workers;
@@ -23,7 +23,7 @@ int door_open(struct master *m, const struct conf_listener *l,
 	d->id = ++m->door_ids;
 	while (d->n < want) {
 		int ret = sock_listen((const struct sockaddr *)&l->addr,
-				l->addr_len, l->text, UNIX_MODE, &d->fd[d->n], e);
+			l->addr_len, l->text, UNIX_MODE, &d->fd[d->n], e);
 		if (ret < 0) {
 			while (d->n)
 				close(d->fd[--d->n]);
@@ -80,7 +80,7 @@ static unsigned stand_in(struct master *m, unsigned index, uint64_t now)
 	for (unsigned i = 1; i < m->workers; i++) {
 		unsigned other = (index + i) % m->workers;
 		if (m->worker[other].state == CHILD_UP &&
-				serves(&m->worker[other], now))
+			serves(&m->worker[other], now))
 			return other;
 	}
 	return index;

@@ -10,9 +10,9 @@ static void join(struct child *worker, struct child *store)
 	struct err e = {0};
 	int fd[LINK_FDS];
 	struct ctl_head h = {
-			.type = CTL_LINK,
-			.a = worker->index,
-			.b = worker->life,
+		.type = CTL_LINK,
+		.a = worker->index,
+		.b = worker->life,
 	};
 	if (!child_alive(worker) || !child_alive(store))
 		return;

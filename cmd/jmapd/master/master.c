@@ -15,7 +15,7 @@
 #include "ipc/shm.h"
 
 #define TICK_MS 500
-#define DRAIN_MS 20000          /* both phases: workers, then the store */
+#define DRAIN_MS 20000 /* both phases: workers, then the store */
 
 /* ---- systemd -------------------------------------------------------------- */
 
@@ -30,12 +30,13 @@ static void notify(const char *text)
 	memcpy(a.sun_path, path, n);
 	if (path[0] == '@')
 		a.sun_path[0] = '\0';
-	int fd cleanup(fd_close) = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, text, strlen(text), MSG_NOSIGNAL,
-				      (struct sockaddr *)&a,
-				      (socklen_t)(offsetof(struct sockaddr_un,
-								  sun_path) +
-						      n)) < 0)
+	int fd cleanup(fd_close) =
+		socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 ||
+		sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+			(struct sockaddr *)&a,
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+				    n)) < 0)
 		log_warn("sd_notify: errno=%d", errno);
 }
 
@@ -56,7 +57,7 @@ static void tell_ready(struct master *m)
 static void close_doors(struct master *m)
 {
 	struct door *d, *next;
-	cds_list_for_each_entry_safe(d, next, &m->doors, node)
+	cds_list_for_each_entry_safe (d, next, &m->doors, node)
 		door_close(m, d);
 }
 
@@ -144,7 +145,7 @@ static void on_chld(int signo, void *ctx)
 		if (c)
 			child_on_exit(c, status);
 	}
-	each_child(m, child_tick);      /* those that start again at once */
+	each_child(m, child_tick); /* those that start again at once */
 	if (m->draining)
 		drain_on(m);
 }
@@ -163,8 +164,8 @@ static void on_tick(struct timer *t)
 /* ---- start ---------------------------------------------------------------- */
 
 /* Made when missing; given to the user that the roles become. */
-static int make_dir(struct master *m, const char *path, mode_t mode,
-		struct err *e)
+static int make_dir(
+	struct master *m, const char *path, mode_t mode, struct err *e)
 {
 	if (mkdir(path, mode) < 0) {
 		if (errno == EEXIST)
@@ -172,7 +173,7 @@ static int make_dir(struct master *m, const char *path, mode_t mode,
 		return err_sys(e, "make %s", path);
 	}
 	const struct passwd *pw =
-			geteuid() == 0 ? getpwnam(m->conf.user) : NULL;
+		geteuid() == 0 ? getpwnam(m->conf.user) : NULL;
 	if (pw && chown(path, pw->pw_uid, pw->pw_gid) < 0)
 		return err_sys(e, "give %s to %s", path, m->conf.user);
 	return 0;
@@ -185,9 +186,9 @@ static int check_user(struct master *m, struct err *e)
 	const struct passwd *pw = getpwnam(m->conf.user);
 	if (!pw)
 		return err_set(e, -ENOENT,
-				"user %s does not exist: make it (adduser "
-				"--system --group %s) or set user",
-				m->conf.user, m->conf.user);
+			"user %s does not exist: make it (adduser "
+			"--system --group %s) or set user",
+			m->conf.user, m->conf.user);
 	if (pw->pw_uid == 0)
 		log_warn("user is root: the roles keep all privileges");
 	return 0;
@@ -197,7 +198,7 @@ static int make_notebook(struct master *m, struct err *e)
 {
 	void *mem;
 	int ret = m->notebook_fd =
-			shm_new("jmapd-notebook", sizeof(struct notebook), e);
+		shm_new("jmapd-notebook", sizeof(struct notebook), e);
 	if (ret >= 0)
 		ret = shm_map(m->notebook_fd, sizeof(struct notebook), &mem, e);
 	if (ret >= 0)
@@ -211,10 +212,10 @@ static int listen_to_signals(struct master *m, struct err *e)
 		int signo;
 		void (*fn)(int signo, void *ctx);
 	} all[] = {
-			{SIGTERM, on_terminate},
-			{SIGINT, on_terminate},
-			{SIGHUP, on_hup},
-			{SIGCHLD, on_chld},
+		{SIGTERM, on_terminate},
+		{SIGINT, on_terminate},
+		{SIGHUP, on_hup},
+		{SIGCHLD, on_chld},
 	};
 	for (size_t i = 0; i < countof(all); i++) {
 		int ret = loop_signal(m->loop, all[i].signo, all[i].fn, m, e);
@@ -271,7 +272,7 @@ static void destroy(struct master *m)
 
 int master_main(const char *path)
 {
-	static struct master m;         /* large: tables for 64 workers */
+	static struct master m; /* large: tables for 64 workers */
 	struct err e = {0};
 	log_init("master", LOG_INFO);
 	m.path = path;

@@ -28,10 +28,10 @@ struct master;
 enum child_kind { CHILD_WORKER, CHILD_STORE };
 
 enum child_state {
-	CHILD_DOWN,             /* to be started at due_ms */
-	CHILD_STARTING,         /* not READY yet */
+	CHILD_DOWN,	/* to be started at due_ms */
+	CHILD_STARTING, /* not READY yet */
 	CHILD_UP,
-	CHILD_ENDED,            /* drained: not started again */
+	CHILD_ENDED, /* drained: not started again */
 };
 
 struct child {
@@ -40,13 +40,13 @@ struct child {
 	unsigned index;
 	enum child_state state;
 	pid_t pid;
-	uint64_t life;                  /* of this process; never used again */
+	uint64_t life; /* of this process; never used again */
 	struct watch ctl;
-	struct metrics *stats;          /* its counters, this life's */
+	struct metrics *stats; /* its counters, this life's */
 	uint64_t born_ms, pong_ms, died_ms, due_ms;
-	unsigned short_lives;           /* in a row */
-	bool silent;                    /* killed by us for its silence */
-	uint64_t serves;                /* last CTL_SERVE */
+	unsigned short_lives; /* in a row */
+	bool silent;	      /* killed by us for its silence */
+	uint64_t serves;      /* last CTL_SERVE */
 };
 
 /* One address of the configuration; a socket per worker, or one for all. */
@@ -56,40 +56,40 @@ struct door {
 	uint64_t id;
 	size_t n;
 	int fd[MASTER_WORKERS];
-	bool keep;                      /* reload: stays */
+	bool keep; /* reload: stays */
 };
 
 struct master {
-	const char *path;               /* of the configuration file */
+	const char *path; /* of the configuration file */
 	struct loop *loop;
 	struct conf conf;
-	struct buf cert, key_pem;       /* PEM; empty without tls */
-	uint8_t key[SHA256_LEN];        /* of the login MACs */
+	struct buf cert, key_pem; /* PEM; empty without tls */
+	uint8_t key[SHA256_LEN];  /* of the login MACs */
 	struct child store;
 	struct child worker[MASTER_WORKERS];
 	unsigned workers;
-	uint64_t lives;                 /* the last life given out */
+	uint64_t lives; /* the last life given out */
 	struct cds_list_head doors;
 	uint64_t door_ids;
 	int notebook_fd;
 	struct notebook *notebook;
 	struct timer tick;
-	bool told_ready;                /* sd_notify */
+	bool told_ready; /* sd_notify */
 	bool draining;
-	bool drained_workers;           /* the store was told to end */
+	bool drained_workers; /* the store was told to end */
 	uint64_t drain_end_ms;
-	int64_t started_ms;             /* wall clock */
-	struct buf in;                  /* scratch of ctl_recv() */
+	int64_t started_ms; /* wall clock */
+	struct buf in;	    /* scratch of ctl_recv() */
 	struct admin_server *admin;
 };
 
 /* child.c */
-void child_init(struct master *m, struct child *c, enum child_kind k,
-		unsigned index);
+void child_init(
+	struct master *m, struct child *c, enum child_kind k, unsigned index);
 int child_start(struct child *c, struct err *e);
 /* To a living child; one that does not read for a second is killed. */
 void child_tell(struct child *c, const struct ctl_head *h, struct str rest,
-		const int *fds, size_t n);
+	const int *fds, size_t n);
 bool child_alive(const struct child *c);
 void child_kill(struct child *c, const char *why);
 void child_on_exit(struct child *c, int status);
@@ -105,7 +105,7 @@ void links_cut(struct child *c);
 
 /* doors.c */
 int door_open(struct master *m, const struct conf_listener *l,
-		struct door **d_r, struct err *e);
+	struct door **d_r, struct err *e);
 void door_close(struct master *m, struct door *d);
 void door_tell(struct door *d, struct child *c);
 /* Whom each worker serves beside itself: siblings that are down or silent. */
@@ -113,7 +113,7 @@ void doors_share(struct master *m);
 
 /* reload.c */
 int config_check(const char *path, struct conf *c, struct buf *cert,
-		struct buf *key, struct err *e);
+	struct buf *key, struct err *e);
 int config_start(struct master *m, struct err *e);
 int config_reload(struct master *m, struct err *e);
 void config_tell(struct child *c);

@@ -10,7 +10,7 @@
 #include "core/base/log.h"
 #include "core/io/tls.h"
 
-#define PEM_MAX (1u << 20)      /* bytes of a certificate or key file */
+#define PEM_MAX (1u << 20) /* bytes of a certificate or key file */
 
 /* ---- reading and checking ------------------------------------------------- */
 
@@ -36,8 +36,8 @@ static bool wants_tls(const struct conf *c)
 	return false;
 }
 
-static int check_tls(const struct conf *c, struct buf *cert, struct buf *key,
-		struct err *e)
+static int check_tls(
+	const struct conf *c, struct buf *cert, struct buf *key, struct err *e)
 {
 	struct tls_ctx *t;
 	if (!wants_tls(c))
@@ -46,15 +46,15 @@ static int check_tls(const struct conf *c, struct buf *cert, struct buf *key,
 	if (!ret)
 		ret = read_file(c->tls_key, key, e);
 	if (!ret)
-		ret = tls_server_new(buf_str(cert), buf_str(key), STR_NONE, &t,
-				e);
+		ret = tls_server_new(
+			buf_str(cert), buf_str(key), STR_NONE, &t, e);
 	if (!ret)
 		tls_unref(t);
 	return ret;
 }
 
 int config_check(const char *path, struct conf *c, struct buf *cert,
-		struct buf *key, struct err *e)
+	struct buf *key, struct err *e)
 {
 	conf_defaults(c);
 	int ret = conf_load(path, c, e);
@@ -82,16 +82,16 @@ void config_tell_tls(struct child *c)
 {
 	struct master *m = c->m;
 	struct ctl_head h = {
-			.type = CTL_TLS,
-			.a = m->cert.n,
-			.b = m->key_pem.n,
+		.type = CTL_TLS,
+		.a = m->cert.n,
+		.b = m->key_pem.n,
 	};
 	if (c->kind != CHILD_WORKER || !m->cert.n)
 		return;
 	int fd cleanup(fd_close) = memfd_create("jmapd-tls", MFD_CLOEXEC);
 	if (fd < 0 || write(fd, m->cert.p, m->cert.n) != (ssize_t)m->cert.n ||
-			write(fd, m->key_pem.p, m->key_pem.n) !=
-					(ssize_t)m->key_pem.n) {
+		write(fd, m->key_pem.p, m->key_pem.n) !=
+			(ssize_t)m->key_pem.n) {
 		log_error("certificate: memfd errno=%d", errno);
 		return;
 	}
@@ -100,17 +100,17 @@ void config_tell_tls(struct child *c)
 
 /* ---- listeners ------------------------------------------------------------ */
 
-static bool same_door(const struct conf_listener *a, const struct conf_listener *b)
+static bool same_door(
+	const struct conf_listener *a, const struct conf_listener *b)
 {
 	return !strcmp(a->text, b->text) && a->tls == b->tls &&
-			a->proto == b->proto;
+	       a->proto == b->proto;
 }
 
 static struct door *find_door(struct master *m, const struct conf_listener *l)
 {
 	struct door *d;
-	cds_list_for_each_entry(d, &m->doors, node)
-	{
+	cds_list_for_each_entry (d, &m->doors, node) {
 		if (same_door(&d->conf, l))
 			return d;
 	}
@@ -121,11 +121,11 @@ static struct door *find_door(struct master *m, const struct conf_listener *l)
  * An address whose words changed is closed before it is opened anew: the kernel
  * would else share it between the old and the new meaning.
  */
-static struct door *find_address(struct master *m, const struct conf_listener *l)
+static struct door *find_address(
+	struct master *m, const struct conf_listener *l)
 {
 	struct door *d;
-	cds_list_for_each_entry(d, &m->doors, node)
-	{
+	cds_list_for_each_entry (d, &m->doors, node) {
 		if (!d->keep && !strcmp(d->conf.text, l->text))
 			return d;
 	}
@@ -135,20 +135,19 @@ static struct door *find_address(struct master *m, const struct conf_listener *l
 static void drop_doors(struct master *m, uint64_t after_id)
 {
 	struct door *d, *next;
-	cds_list_for_each_entry_safe(d, next, &m->doors, node)
-	{
+	cds_list_for_each_entry_safe (d, next, &m->doors, node) {
 		if (d->id > after_id)
 			door_close(m, d);
 	}
 }
 
 /* Opens what is new, closes what is gone. On an error the old ones stay. */
-static int move_doors(struct master *m, const struct conf_listeners *want,
-		struct err *e)
+static int move_doors(
+	struct master *m, const struct conf_listeners *want, struct err *e)
 {
 	struct door *d, *next;
 	uint64_t before = m->door_ids;
-	cds_list_for_each_entry(d, &m->doors, node)
+	cds_list_for_each_entry (d, &m->doors, node)
 		d->keep = false;
 	for (uint32_t i = 0; i < want->n; i++)
 		if ((d = find_door(m, &want->at[i])))
@@ -166,8 +165,7 @@ static int move_doors(struct master *m, const struct conf_listeners *want,
 		}
 		d->keep = true;
 	}
-	cds_list_for_each_entry_safe(d, next, &m->doors, node)
-	{
+	cds_list_for_each_entry_safe (d, next, &m->doors, node) {
 		if (!d->keep)
 			door_close(m, d);
 		else if (d->id > before)

@@ -7,10 +7,10 @@
 static const char *state_name(const struct child *c)
 {
 	static const char *const names[] = {
-			[CHILD_DOWN] = "down",
-			[CHILD_STARTING] = "starting",
-			[CHILD_UP] = "up",
-			[CHILD_ENDED] = "ended",
+		[CHILD_DOWN] = "down",
+		[CHILD_STARTING] = "starting",
+		[CHILD_UP] = "up",
+		[CHILD_ENDED] = "ended",
 	};
 	return names[c->state];
 }
@@ -27,31 +27,31 @@ static const struct {
 	enum child_kind kind;
 	enum metric metric;
 } shown[] = {
-		{CHILD_WORKER, METRIC_CONNECTIONS},
-		{CHILD_WORKER, METRIC_WEBSOCKETS},
-		{CHILD_WORKER, METRIC_HTTP_REQUESTS},
-		{CHILD_WORKER, METRIC_CALLS},
-		{CHILD_WORKER, METRIC_NOTICES},
-		{CHILD_WORKER, METRIC_PUSHES},
-		{CHILD_STORE, METRIC_CALLS},
-		{CHILD_STORE, METRIC_NOTICES},
-		{CHILD_STORE, METRIC_NOTICES_MISSED},
-		{CHILD_STORE, METRIC_DELIVERIES},
-		{CHILD_STORE, METRIC_COMMITS},
-		{CHILD_STORE, METRIC_LOGINS},
-		{CHILD_STORE, METRIC_LOGINS_FAILED},
+	{CHILD_WORKER, METRIC_CONNECTIONS},
+	{CHILD_WORKER, METRIC_WEBSOCKETS},
+	{CHILD_WORKER, METRIC_HTTP_REQUESTS},
+	{CHILD_WORKER, METRIC_CALLS},
+	{CHILD_WORKER, METRIC_NOTICES},
+	{CHILD_WORKER, METRIC_PUSHES},
+	{CHILD_STORE, METRIC_CALLS},
+	{CHILD_STORE, METRIC_NOTICES},
+	{CHILD_STORE, METRIC_NOTICES_MISSED},
+	{CHILD_STORE, METRIC_DELIVERIES},
+	{CHILD_STORE, METRIC_COMMITS},
+	{CHILD_STORE, METRIC_LOGINS},
+	{CHILD_STORE, METRIC_LOGINS_FAILED},
 };
 
 static void child_text(const struct child *c, struct buf *out)
 {
-	buf_fmt(out, "%-6s %2u  %-8s pid=%d uptime=%" PRIu64 "s",
-			child_name(c), c->index, state_name(c),
-			child_alive(c) ? (int)c->pid : 0, uptime_s(c));
+	buf_fmt(out, "%-6s %2u  %-8s pid=%d uptime=%" PRIu64 "s", child_name(c),
+		c->index, state_name(c), child_alive(c) ? (int)c->pid : 0,
+		uptime_s(c));
 	for (size_t i = 0; c->stats && i < countof(shown); i++)
 		if (shown[i].kind == c->kind)
 			buf_fmt(out, " %s=%" PRIu64,
-					metrics_name(shown[i].metric),
-					metrics_get(c->stats, shown[i].metric));
+				metrics_name(shown[i].metric),
+				metrics_get(c->stats, shown[i].metric));
 	buf_addc(out, '\n');
 }
 
@@ -60,7 +60,7 @@ void status_text(struct master *m, struct buf *out)
 	char since[CLOCK_UTC_MAX];
 	clock_utc(m->started_ms / 1000 * 1000, since);
 	buf_fmt(out, "jmapd %s since=%s config=%s\n", JMAPD_VERSION, since,
-			m->path);
+		m->path);
 	child_text(&m->store, out);
 	for (unsigned i = 0; i < m->workers; i++)
 		child_text(&m->worker[i], out);

@@ -9,7 +9,7 @@
 #include "core/base/crypto.h"
 
 #define WORDS_MAX 6
-#define TOKEN_BYTES 32          /* 256 random bits */
+#define TOKEN_BYTES 32 /* 256 random bits */
 
 struct admin_task {
 	struct slow_task slow;
@@ -22,7 +22,7 @@ struct admin_task {
 	struct buf out;
 	struct err e;
 	int ret;
-	struct dir_account changed;     /* id 0: no logins end */
+	struct dir_account changed; /* id 0: no logins end */
 	bool gone;
 };
 
@@ -38,8 +38,8 @@ struct admin_verb {
 static int hash_of(struct str password, struct buf *hash, struct err *e)
 {
 	if (password.n < 1 || password.n > 1024)
-		return err_set(e, -EINVAL,
-				"a password has between 1 and 1024 bytes");
+		return err_set(
+			e, -EINVAL, "a password has between 1 and 1024 bytes");
 	return password_hash(password, hash, e);
 }
 
@@ -73,7 +73,7 @@ static int run_account_passwd(struct admin_task *t, struct err *e)
 	int ret = hash_of(t->arg[1], &hash, e);
 	if (!ret)
 		ret = dir_set_hash(t->st->store, t->arg[0], buf_str(&hash),
-				&t->changed, e);
+			&t->changed, e);
 	return ret;
 }
 
@@ -101,8 +101,8 @@ static int run_token_add(struct admin_task *t, struct err *e)
 	random_bytes(secret, sizeof(secret));
 	base64url_add(&text, str_n(secret, sizeof(secret)));
 	sha256(buf_str(&text), sha);
-	int ret = dir_add_token(
-			t->st->store, t->arg[0], t->arg[1], sha, &id, e);
+	int ret =
+		dir_add_token(t->st->store, t->arg[0], t->arg[1], sha, &id, e);
 	if (!ret)
 		buf_fmt(&t->out, "%.*s\n", STR_ARG(buf_str(&text)));
 	secret_wipe(secret, sizeof(secret));
@@ -127,7 +127,7 @@ static int run_token_list(struct admin_task *t, struct err *e)
 static int run_token_revoke(struct admin_task *t, struct err *e)
 {
 	return dir_revoke_token(
-			t->st->store, t->arg[0], t->arg[1], &t->changed, e);
+		t->st->store, t->arg[0], t->arg[1], &t->changed, e);
 }
 
 /* The master answers these itself. */
@@ -166,7 +166,7 @@ static void tell_output(struct admin_task *t)
 	while (rest.n) {
 		size_t n = min_of(rest.n, CTL_PACKET / 2);
 		if (role_tell(&t->st->role, CTL_ADMIN_OUTPUT, t->ticket, 0,
-				    str_n(rest.p, n)) <= 0)
+			    str_n(rest.p, n)) <= 0)
 			return;
 		rest = str_skip(rest, n);
 	}
@@ -180,7 +180,7 @@ static void on_done(struct store_role *st, struct done *d)
 	tell_output(t);
 	if (t->ret < 0)
 		role_tell(&st->role, CTL_ADMIN_ERROR, t->ticket, 0,
-				str_of(t->e.text));
+			str_of(t->e.text));
 	else
 		role_tell(&st->role, CTL_ADMIN_OK, t->ticket, 0, STR_NONE);
 	if (t->out.n)

@@ -23,16 +23,16 @@ static void on_writing(struct jmap_call *j)
 static void run_engine(struct store_call *c, struct account *a)
 {
 	struct running r = {
-			.c = c,
-			.jmap = {
-					.store = c->link->st->store,
-					.account = a,
-					.user = c->who.name,
-					.version = c->who.version,
-					.websocket = c->open.kind ==
-							CALL_API_WS,
-					.writable = c->job.writes,
-					.writing = on_writing,
+		.c = c,
+		.jmap =
+			{
+				.store = c->link->st->store,
+				.account = a,
+				.user = c->who.name,
+				.version = c->who.version,
+				.websocket = c->open.kind == CALL_API_WS,
+				.writable = c->job.writes,
+				.writing = on_writing,
 			},
 	};
 	if (c->open.kind == CALL_SESSION)
@@ -58,8 +58,9 @@ static void on_run(struct job *j)
 	struct err e = {0};
 	uint64_t digest = digest_of(c);
 	if (notebook_is_poison(st->notebook, digest)) {
-		log_error("call=%" PRIu64 " refused: the store died of it twice",
-				c->open.call);
+		log_error("call=%" PRIu64
+			  " refused: the store died of it twice",
+			c->open.call);
 		c->status = 500;
 	} else if (account_get(st->store, c->who.id, &a, &e) < 0) {
 		log_error("account=%" PRIu64 ": %s", c->who.id, e.text);
@@ -83,8 +84,8 @@ static void start_api(struct store_call *c)
 	c->running = true;
 	c->job.account = c->who.id;
 	c->job.conn = c->open.conn << 6 | c->link->worker;
-	c->job.writes = c->open.kind != CALL_SESSION &&
-			c->open.flags & CALL_F_WRITES;
+	c->job.writes =
+		c->open.kind != CALL_SESSION && c->open.flags & CALL_F_WRITES;
 	c->job.run = on_run;
 	exec_submit(c->link->st->exec, &c->job);
 }
@@ -93,8 +94,7 @@ static void start_rcpt(struct store_call *c)
 {
 	struct dir_account a;
 	struct err e = {0};
-	int ret = dir_by_address(
-			c->link->st->store, buf_str(&c->head), &a, &e);
+	int ret = dir_by_address(c->link->st->store, buf_str(&c->head), &a, &e);
 	if (ret < 0)
 		log_error("rcpt: %s", e.text);
 	call_refuse(c, ret < 0 ? 451 : ret ? 250 : 550);
@@ -102,13 +102,13 @@ static void start_rcpt(struct store_call *c)
 
 void call_start(struct store_call *c)
 {
-	static void (*const start[CALL_KINDS])(struct store_call *c) = {
-			[CALL_LOGIN] = login_start,
-			[CALL_SESSION] = start_api,
-			[CALL_API] = start_api,
-			[CALL_API_WS] = start_api,
-			[CALL_RCPT] = start_rcpt,
-			[CALL_DELIVER] = deliver_start,
+	static void (*const start[CALL_KINDS])(struct store_call * c) = {
+		[CALL_LOGIN] = login_start,
+		[CALL_SESSION] = start_api,
+		[CALL_API] = start_api,
+		[CALL_API_WS] = start_api,
+		[CALL_RCPT] = start_rcpt,
+		[CALL_DELIVER] = deliver_start,
 	};
 	metrics_add(METRIC_CALLS, 1);
 	start[c->open.kind](c);
@@ -119,8 +119,8 @@ bool call_writing(struct store_call *c)
 	struct msg_chunk m = {.call = c->open.call};
 	if (c->writing)
 		return true;
-	c->writing = store_link_put(c->link, MSG_CALL_WRITING, &m, sizeof(m),
-			STR_NONE, false);
+	c->writing = store_link_put(
+		c->link, MSG_CALL_WRITING, &m, sizeof(m), STR_NONE, false);
 	return c->writing;
 }
 
@@ -135,15 +135,15 @@ void call_unspool(struct store_call *c)
 static bool reply_whole(struct store_call *c)
 {
 	struct msg_reply m = {
-			.call = c->open.call,
-			.len = c->answer.n,
-			.status = c->status,
-			.last = 1,
+		.call = c->open.call,
+		.len = c->answer.n,
+		.status = c->status,
+		.last = 1,
 	};
 	if (c->answer.n > MSG_CHUNK)
 		return false;
-	return store_link_put(c->link, MSG_REPLY, &m, sizeof(m),
-			buf_str(&c->answer), true);
+	return store_link_put(
+		c->link, MSG_REPLY, &m, sizeof(m), buf_str(&c->answer), true);
 }
 
 /* A delivery is kept until its answer was seen to leave. */
@@ -190,14 +190,14 @@ void call_refuse(struct store_call *c, unsigned status)
 bool call_feed(struct store_call *c, bool *moved)
 {
 	struct msg_reply m = {
-			.call = c->open.call,
-			.len = c->answer.n,
-			.status = c->status,
+		.call = c->open.call,
+		.len = c->answer.n,
+		.status = c->status,
 	};
 	struct msg_chunk chunk = {.call = c->open.call};
 	if (!c->reply_open) {
-		c->reply_open = store_link_put(c->link, MSG_REPLY, &m, sizeof(m),
-				STR_NONE, true);
+		c->reply_open = store_link_put(
+			c->link, MSG_REPLY, &m, sizeof(m), STR_NONE, true);
 		if (!c->reply_open)
 			return false;
 		*moved = true;
@@ -206,16 +206,16 @@ bool call_feed(struct store_call *c, bool *moved)
 		size_t n = min_of(c->answer.n - c->sent, MSG_CHUNK);
 		n = min_of(n, c->credit);
 		if (!store_link_put(c->link, MSG_REPLY_BODY, &chunk,
-				    sizeof(chunk),
-				    str_n(c->answer.p + c->sent, n), true))
+			    sizeof(chunk), str_n(c->answer.p + c->sent, n),
+			    true))
 			return false;
 		c->sent += n;
 		c->credit -= n;
 		*moved = true;
 	}
 	if (c->sent < c->answer.n ||
-			!store_link_put(c->link, MSG_REPLY_END, &chunk,
-					sizeof(chunk), STR_NONE, true))
+		!store_link_put(c->link, MSG_REPLY_END, &chunk, sizeof(chunk),
+			STR_NONE, true))
 		return false;
 	*moved = true;
 	cds_list_del_init(&c->sending);
@@ -231,7 +231,7 @@ void call_drop(struct store_call *c)
 		cds_list_del_init(&c->sending);
 	}
 	if (c->running)
-		return;         /* call_done() brings it back */
+		return; /* call_done() brings it back */
 	call_unspool(c);
 	l->st->calls--;
 	buf_fini(&c->head);

@@ -11,27 +11,27 @@
 #include "core/base/buf.h"
 
 struct store_call {
-	struct map_node node;           /* link->calls, by id */
+	struct map_node node; /* link->calls, by id */
 	struct store_link *link;
 	struct msg_call open;
 	struct buf head, body;
-	uint64_t got;                   /* body bytes so far */
-	size_t spool;                   /* of them counted in st->spooled */
-	bool running;                   /* a thread has it */
-	bool dropped;                   /* nobody waits for the answer */
-	_Atomic bool writing;            /* CALL_WRITING is on the ring */
-	bool replied;                   /* the whole answer is on the ring */
+	uint64_t got;	      /* body bytes so far */
+	size_t spool;	      /* of them counted in st->spooled */
+	bool running;	      /* a thread has it */
+	bool dropped;	      /* nobody waits for the answer */
+	_Atomic bool writing; /* CALL_WRITING is on the ring */
+	bool replied;	      /* the whole answer is on the ring */
 	struct cds_list_head sending;
 	unsigned status;
 	struct buf answer;
 	size_t sent;
 	uint64_t credit;
-	bool reply_open;                /* REPLY is on the ring */
+	bool reply_open; /* REPLY is on the ring */
 	struct job job;
 	struct slow_task slow;
 	struct done done;
-	struct dir_account who;         /* whose login it came with */
-	struct delivery *delivery;      /* CALL_DELIVER */
+	struct dir_account who;	   /* whose login it came with */
+	struct delivery *delivery; /* CALL_DELIVER */
 };
 
 /* The body is whole: run it. Main thread. */
@@ -51,8 +51,8 @@ void call_refuse(struct store_call *c, unsigned status);
 bool call_feed(struct store_call *c, bool *moved);
 
 /* login.c: is that handle good, now? Fills in who it is. Main thread. */
-bool login_holds(struct store_link *l, const struct login *who,
-		struct dir_account *a_r);
+bool login_holds(
+	struct store_link *l, const struct login *who, struct dir_account *a_r);
 /* CALL_LOGIN */
 void login_start(struct store_call *c);
 void login_forget(struct store_link *l);

@@ -17,14 +17,14 @@
 struct recipient {
 	struct job job;
 	struct store_call *c;
-	struct recipient *same;         /* an earlier one with the same account */
+	struct recipient *same; /* an earlier one with the same account */
 	uint16_t status;
 };
 
 struct delivery {
-	_Atomic unsigned left;          /* recipients under way */
-	uint8_t digest[SHA256_LEN];     /* of the message as it came */
-	struct buf raw;                 /* with its trace fields */
+	_Atomic unsigned left;	    /* recipients under way */
+	uint8_t digest[SHA256_LEN]; /* of the message as it came */
+	struct buf raw;		    /* with its trace fields */
 	int64_t received_ms;
 	size_t n;
 	struct recipient to[];
@@ -93,8 +93,8 @@ static int store_one(struct tx *t, struct delivery *d, struct err *e)
 }
 
 /* Statuses of the whole batch; the commit's failure is everybody's. */
-static void store_batch(struct store_role *st, struct recipient **r, size_t n,
-		uint16_t *status)
+static void store_batch(
+	struct store_role *st, struct recipient **r, size_t n, uint16_t *status)
 {
 	struct account *a cleanup(account_put) = NULL;
 	struct tx *t cleanup(tx_end) = NULL;
@@ -110,12 +110,12 @@ static void store_batch(struct store_role *st, struct recipient **r, size_t n,
 			one = store_one(t, r[i]->c->delivery, &e);
 		if (one < 0)
 			log_error("delivery account=%" PRIu64 ": %s",
-					r[i]->job.account, e.text);
+				r[i]->job.account, e.text);
 		status[i] = status_of(one);
 	}
 	if (ret == 0 && (ret = tx_commit(t, &e)) < 0)
-		log_error("delivery account=%" PRIu64 ": %s",
-				r[0]->job.account, e.text);
+		log_error("delivery account=%" PRIu64 ": %s", r[0]->job.account,
+			e.text);
 	for (size_t i = 0; ret < 0 && i < n; i++)
 		status[i] = status_of(ret);
 }
@@ -128,11 +128,13 @@ static void on_batch(struct job **j, size_t n)
 	size_t live = 0;
 	check(n <= EXEC_BATCH);
 	for (size_t i = 0; i < n; i++) {
-		struct recipient *one = container_of(j[i], struct recipient, job);
+		struct recipient *one =
+			container_of(j[i], struct recipient, job);
 		struct notebook *book = one->c->link->st->notebook;
 		uint64_t digest = poison_digest(one->c->delivery);
 		if (notebook_is_poison(book, digest)) {
-			log_error("delivery refused: the store died of it twice");
+			log_error(
+				"delivery refused: the store died of it twice");
 			finish(one, 554);
 			continue;
 		}
@@ -156,7 +158,8 @@ static void on_single(struct job *j)
 
 /* ---- main thread ---------------------------------------------------------- */
 
-static struct recipient *find_same(struct delivery *d, size_t n, uint64_t account)
+static struct recipient *find_same(
+	struct delivery *d, size_t n, uint64_t account)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!d->to[i].same && d->to[i].job.account == account)
@@ -194,8 +197,8 @@ static void submit(struct store_call *c)
 	atomic_store(&d->left, left + 1);
 	for (size_t i = 0; i < d->n; i++) {
 		struct recipient *r = &d->to[i];
-		bool alone = notebook_suspects(c->link->st->notebook,
-				poison_digest(d));
+		bool alone = notebook_suspects(
+			c->link->st->notebook, poison_digest(d));
 		if (r->status || r->same)
 			continue;
 		r->job.writes = true;

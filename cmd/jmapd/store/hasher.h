@@ -10,12 +10,12 @@
 
 #include "core/base/err.h"
 
-#define HASHER_QUEUE 4096       /* most tasks that wait */
+#define HASHER_QUEUE 4096 /* most tasks that wait */
 
 struct hasher;
 struct slow_task {
 	struct cds_list_head node;
-	void (*run)(struct slow_task *t);       /* in a hasher thread */
+	void (*run)(struct slow_task *t); /* in a hasher thread */
 };
 
 int hasher_new(unsigned threads, struct hasher **h_r, struct err *e);

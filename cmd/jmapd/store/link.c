@@ -10,7 +10,7 @@
 #include "core/base/log.h"
 
 #define RECORDS_A_TURN 256
-#define WRITING_RESERVE 65536   /* bytes of the reply ring */
+#define WRITING_RESERVE 65536 /* bytes of the reply ring */
 
 struct waiting_record {
 	uint32_t len;
@@ -21,12 +21,12 @@ struct waiting_record {
 /* ---- towards the worker --------------------------------------------------- */
 
 bool store_link_put(struct store_link *l, uint16_t type, const void *head,
-		size_t head_n, struct str rest, bool reserve)
+	size_t head_n, struct str rest, bool reserve)
 {
 	struct iovec v[2] = {{(void *)(uintptr_t)head, head_n},
-			{(void *)(uintptr_t)rest.p, rest.n}};
-	size_t need = sizeof(struct ring_record) + head_n + rest.n + RING_ALIGN +
-			(reserve ? WRITING_RESERVE : 0);
+		{(void *)(uintptr_t)rest.p, rest.n}};
+	size_t need = sizeof(struct ring_record) + head_n + rest.n +
+		      RING_ALIGN + (reserve ? WRITING_RESERVE : 0);
 	bool done = false;
 	pthread_mutex_lock(&l->lock);
 	if (!l->dead && (!reserve || ring_room(&l->link.replies) >= need))
@@ -39,11 +39,11 @@ bool store_link_put(struct store_link *l, uint16_t type, const void *head,
 	return done;
 }
 
-void store_link_say(struct store_link *l, uint16_t type, const void *head,
-		size_t head_n)
+void store_link_say(
+	struct store_link *l, uint16_t type, const void *head, size_t head_n)
 {
 	if (!l->overflow.n &&
-			store_link_put(l, type, head, head_n, STR_NONE, true))
+		store_link_put(l, type, head, head_n, STR_NONE, true))
 		return;
 	struct waiting_record w = {.len = (uint32_t)head_n, .type = type};
 	buf_add(&l->overflow, &w, sizeof(w));
@@ -56,7 +56,7 @@ static bool flush_overflow(struct store_link *l, bool *moved)
 		struct waiting_record w;
 		memcpy(&w, l->overflow.p, sizeof(w));
 		if (!store_link_put(l, w.type, l->overflow.p + sizeof(w), w.len,
-				    STR_NONE, true))
+			    STR_NONE, true))
 			return false;
 		buf_drop(&l->overflow, sizeof(w) + w.len);
 		*moved = true;
@@ -71,8 +71,7 @@ static bool feed(struct store_link *l)
 	struct store_call *c, *next;
 	if (!flush_overflow(l, &moved))
 		return moved;
-	cds_list_for_each_entry_safe(c, next, &l->sending, sending)
-	{
+	cds_list_for_each_entry_safe (c, next, &l->sending, sending) {
 		if (call_feed(c, &moved))
 			call_drop(c);
 	}
@@ -84,8 +83,7 @@ static bool feed(struct store_link *l)
 static struct store_call *call_find(struct store_link *l, uint64_t id)
 {
 	struct map_node *n;
-	map_each(&l->calls, hash_u64(id), n)
-	{
+	map_each (&l->calls, hash_u64(id), n) {
 		struct store_call *c = container_of(n, struct store_call, node);
 		if (c->open.call == id)
 			return c;
@@ -113,7 +111,7 @@ static int on_call(struct store_link *l, struct str rec)
 	if (!msg_split(MSG_CALL, rec, &m, sizeof(m), &head))
 		return -EPROTO;
 	if (!m.call || m.kind < CALL_LOGIN || m.kind >= CALL_KINDS ||
-			call_find(l, m.call) || l->calls.n >= STORE_CALLS_MAX)
+		call_find(l, m.call) || l->calls.n >= STORE_CALLS_MAX)
 		return -EPROTO;
 	struct store_call *c = mem_new(sizeof(*c));
 	c->link = l;
@@ -136,8 +134,7 @@ static void give_credit(struct store_call *c, size_t n)
 	if (c->got / (MSG_WINDOW / 4) == was)
 		return;
 	struct msg_credit m = {.call = c->open.call,
-			.bytes = (c->got / (MSG_WINDOW / 4) - was) *
-					(MSG_WINDOW / 4)};
+		.bytes = (c->got / (MSG_WINDOW / 4) - was) * (MSG_WINDOW / 4)};
 	store_link_say(c->link, MSG_CALL_CREDIT, &m, sizeof(m));
 }
 
@@ -149,7 +146,7 @@ static int on_body(struct store_link *l, struct str rec)
 		return -EPROTO;
 	struct store_call *c = call_find(l, m.call);
 	if (!c)
-		return 0;       /* refused or cancelled meanwhile */
+		return 0; /* refused or cancelled meanwhile */
 	if (c->running || c->reply_open)
 		return -EPROTO;
 	if (c->got + bytes.n > c->open.body_len)
@@ -187,8 +184,8 @@ static int on_chunk(struct store_link *l, uint16_t type, struct str rec)
 		call_drop(c);
 	} else {
 		if (c->running || c->reply_open ||
-				(c->open.body_len != UINT64_MAX &&
-						c->got != c->open.body_len))
+			(c->open.body_len != UINT64_MAX &&
+				c->got != c->open.body_len))
 			return -EPROTO;
 		call_start(c);
 	}
@@ -232,7 +229,7 @@ static int on_record(struct store_link *l, uint16_t type, struct str rec)
 static void accuse(struct store_link *l, uint16_t type)
 {
 	log_error("worker=%u broke the rules of its ring record=%s", l->worker,
-			msg_name(type));
+		msg_name(type));
 	loop_unwatch(l->st->loop, &l->bell);
 	pthread_mutex_lock(&l->lock);
 	l->dead = true;
@@ -247,7 +244,7 @@ bool store_link_turn(struct store_link *l)
 	for (int i = 0; i < RECORDS_A_TURN && !l->dead; i++) {
 		buf_reset(&l->in);
 		int ret = ring_take(&l->link.calls, &type, &l->in,
-				ring_max(&l->link.calls));
+			ring_max(&l->link.calls));
 		if (ret == 0)
 			break;
 		if (ret == 1)
@@ -283,7 +280,7 @@ static void on_bell(struct watch *w, uint32_t events)
 }
 
 int store_link_up(struct store_role *st, unsigned worker, uint64_t life,
-		const int fd[LINK_FDS], struct err *e)
+	const int fd[LINK_FDS], struct err *e)
 {
 	check(worker < STORE_WORKERS);
 	if (st->link[worker])

@@ -18,19 +18,19 @@ struct store_link {
 	uint64_t life;
 	struct link link;
 	struct watch bell;
-	struct map calls;               /* struct store_call by id */
-	struct map proven;              /* logins whose MAC was checked */
-	struct cds_list_head sending;   /* calls with answer bytes left */
-	struct buf in;                  /* scratch: the record being read */
-	struct buf overflow;            /* small records that found it full */
-	pthread_mutex_t lock;           /* replies ring, dead */
+	struct map calls;	      /* struct store_call by id */
+	struct map proven;	      /* logins whose MAC was checked */
+	struct cds_list_head sending; /* calls with answer bytes left */
+	struct buf in;		      /* scratch: the record being read */
+	struct buf overflow;	      /* small records that found it full */
+	pthread_mutex_t lock;	      /* replies ring, dead */
 	bool dead;
-	unsigned refs;                  /* main thread: calls not yet freed, + 1 */
+	unsigned refs; /* main thread: calls not yet freed, + 1 */
 };
 
 /* A new life of a worker; takes the descriptors over. */
 int store_link_up(struct store_role *st, unsigned worker, uint64_t life,
-		const int fd[LINK_FDS], struct err *e);
+	const int fd[LINK_FDS], struct err *e);
 /* That worker is dead: its calls are dropped when they end. */
 void store_link_down(struct store_role *st, unsigned worker);
 
@@ -42,9 +42,9 @@ bool store_link_turn(struct store_link *l);
  * that is kept for CALL_WRITING. False: full, or the worker is dead.
  */
 bool store_link_put(struct store_link *l, uint16_t type, const void *head,
-		size_t head_n, struct str rest, bool reserve);
+	size_t head_n, struct str rest, bool reserve);
 /* The same for the main thread: a record that found it full waits. */
-void store_link_say(struct store_link *l, uint16_t type, const void *head,
-		size_t head_n);
+void store_link_say(
+	struct store_link *l, uint16_t type, const void *head, size_t head_n);
 void store_link_ref(struct store_link *l);
 void store_link_unref(struct store_link *l);

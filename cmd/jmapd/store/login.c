@@ -7,18 +7,19 @@
 #include "core/base/crypto.h"
 #include "core/base/log.h"
 
-#define PROVEN_MAX 65536        /* checked handles remembered per link */
+#define PROVEN_MAX 65536 /* checked handles remembered per link */
 
 struct proven {
 	struct map_node node;
 	struct login login;
 };
 
-static void sign(struct store_role *st, const struct login *who, uint8_t mac[16])
+static void sign(
+	struct store_role *st, const struct login *who, uint8_t mac[16])
 {
 	uint8_t full[SHA256_LEN];
 	hmac_sha256(str_n(st->key, sizeof(st->key)),
-			str_n(who, offsetof(struct login, mac)), full);
+		str_n(who, offsetof(struct login, mac)), full);
 	memcpy(mac, full, 16);
 }
 
@@ -42,11 +43,10 @@ void login_forget(struct store_link *l)
 static bool was_proven(struct store_link *l, const struct login *who)
 {
 	struct map_node *n;
-	map_each(&l->proven, proven_hash(who), n)
-	{
+	map_each (&l->proven, proven_hash(who), n) {
 		struct proven *p = container_of(n, struct proven, node);
 		if (ct_equal(str_n(&p->login, sizeof(p->login)),
-				    str_n(who, sizeof(*who))))
+			    str_n(who, sizeof(*who))))
 			return true;
 	}
 	return false;
@@ -70,8 +70,8 @@ static bool prove(struct store_link *l, const struct login *who)
 	return true;
 }
 
-bool login_holds(struct store_link *l, const struct login *who,
-		struct dir_account *a_r)
+bool login_holds(
+	struct store_link *l, const struct login *who, struct dir_account *a_r)
 {
 	if (who->worker != l->worker || !prove(l, who))
 		return false;
@@ -86,9 +86,9 @@ bool login_holds(struct store_link *l, const struct login *who,
 static void grant(struct store_call *c, const struct dir_account *a)
 {
 	struct login who = {
-			.account = a->id,
-			.worker = c->link->worker,
-			.version = a->version,
+		.account = a->id,
+		.worker = c->link->worker,
+		.version = a->version,
 	};
 	sign(c->link->st, &who, who.mac);
 	buf_add(&c->answer, &who, sizeof(who));
@@ -98,7 +98,7 @@ static void grant(struct store_call *c, const struct dir_account *a)
 
 /* ---- passwords: in a hasher thread ---------------------------------------- */
 
-static struct buf decoy;        /* what an unknown user's password is checked
+static struct buf decoy; /* what an unknown user's password is checked
 				 * against: it costs the same */
 
 static void make_decoy(void)

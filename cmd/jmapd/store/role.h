@@ -24,7 +24,7 @@
 #define STORE_WORKERS SUBS_WORKERS
 /* Request bytes that are being collected, of all calls together. */
 #define STORE_SPOOL_MAX (512u << 20)
-#define STORE_CALLS_MAX 65536   /* calls under way for one worker */
+#define STORE_CALLS_MAX 65536 /* calls under way for one worker */
 
 struct store_role {
 	struct role role;
@@ -34,20 +34,20 @@ struct store_role {
 	struct hasher *hasher;
 	struct subs *subs;
 	struct notebook *notebook;
-	uint8_t key[SHA256_LEN];        /* of the login MACs */
+	uint8_t key[SHA256_LEN]; /* of the login MACs */
 	bool have_key;
 	struct store_link *link[STORE_WORKERS];
-	struct map accounts;            /* struct known_account by id */
-	size_t spooled;                 /* bytes */
-	size_t calls;                   /* under way, all links */
+	struct map accounts; /* struct known_account by id */
+	size_t spooled;	     /* bytes */
+	size_t calls;	     /* under way, all links */
 	struct defer drain;
 	struct timer watchdog, drain_timer;
 	uint64_t drain_end_ms;
 	/* What threads have finished: main thread takes it. */
 	pthread_mutex_t done_lock;
-	struct cds_list_head done;      /* struct done */
-	struct watch done_bell;         /* eventfd */
-	bool done_rung;                 /* done_lock */
+	struct cds_list_head done; /* struct done */
+	struct watch done_bell;	   /* eventfd */
+	bool done_rung;		   /* done_lock */
 };
 
 /* Something that the main thread finishes. */
@@ -67,4 +67,5 @@ struct known_account {
 /* NULL: no such account. Main thread. */
 struct known_account *store_account(struct store_role *st, uint64_t id);
 /* Credentials changed, or the account is gone: logins end everywhere. */
-void store_revoke(struct store_role *st, const struct dir_account *a, bool gone);
+void store_revoke(
+	struct store_role *st, const struct dir_account *a, bool gone);

@@ -17,7 +17,7 @@
 
 #define LRU_ACCOUNTS 512
 #define DRAIN_MS 8000
-#define LOCK_TRIES 100          /* 100 ms each: the last store's lock */
+#define LOCK_TRIES 100 /* 100 ms each: the last store's lock */
 
 /* ---- what threads have finished ------------------------------------------- */
 
@@ -43,7 +43,7 @@ static bool take_done(struct store_role *st)
 	CDS_INIT_LIST_HEAD(&st->done);
 	pthread_mutex_unlock(&st->done_lock);
 	bool any = !cds_list_empty(&list);
-	cds_list_for_each_entry_safe(d, next, &list, node)
+	cds_list_for_each_entry_safe (d, next, &list, node)
 		d->fn(st, d);
 	return any;
 }
@@ -65,18 +65,17 @@ static void on_done_bell(struct watch *w, uint32_t events)
 static struct known_account *known(struct store_role *st, uint64_t id)
 {
 	struct map_node *n;
-	map_each(&st->accounts, hash_u64(id), n)
-	{
+	map_each (&st->accounts, hash_u64(id), n) {
 		struct known_account *k =
-				container_of(n, struct known_account, node);
+			container_of(n, struct known_account, node);
 		if (k->a.id == id)
 			return k;
 	}
 	return NULL;
 }
 
-static struct known_account *know(struct store_role *st,
-		const struct dir_account *a, bool gone)
+static struct known_account *know(
+	struct store_role *st, const struct dir_account *a, bool gone)
 {
 	struct known_account *k = known(st, a->id);
 	if (!k) {
@@ -104,8 +103,8 @@ struct known_account *store_account(struct store_role *st, uint64_t id)
 void store_revoke(struct store_role *st, const struct dir_account *a, bool gone)
 {
 	struct msg_revoke m = {
-			.account = a->id,
-			.version = gone ? UINT32_MAX : a->version,
+		.account = a->id,
+		.version = gone ? UINT32_MAX : a->version,
 	};
 	know(st, a, gone);
 	for (size_t i = 0; i < STORE_WORKERS; i++)
@@ -189,10 +188,10 @@ static void on_packet(struct role *r, struct ctl_packet *p)
 	case CTL_LINK:
 		if (p->fds != LINK_FDS)
 			break;
-		if (store_link_up(st, (unsigned)p->head.a, p->head.b, p->fd,
-				    &e) < 0)
+		if (store_link_up(
+			    st, (unsigned)p->head.a, p->head.b, p->fd, &e) < 0)
 			log_error("link worker=%u: %s", (unsigned)p->head.a,
-					e.text);
+				e.text);
 		else
 			p->fds = 0;
 		break;
@@ -207,7 +206,7 @@ static void on_packet(struct role *r, struct ctl_packet *p)
 		break;
 	default:
 		log_warn("control packet %s is not for the store",
-				ctl_name(p->head.type));
+			ctl_name(p->head.type));
 	}
 }
 
@@ -225,7 +224,7 @@ static int open_store(struct store_role *st, struct err *e)
 	struct change_sink sink = {subs_changed, st->subs};
 	for (int i = 0;; i++) {
 		int ret = store_open(conf_get()->data_dir, LRU_ACCOUNTS, &sink,
-				&st->store, e);
+			&st->store, e);
 		if (ret != -EAGAIN || i >= LOCK_TRIES)
 			return ret;
 		usleep(100000);
@@ -254,8 +253,8 @@ static int build(struct store_role *st, struct err *e)
 	if (!ret)
 		ret = exec_new(threads(), &st->exec, e);
 	if (!ret)
-		ret = hasher_new((unsigned)conf_get()->hash_threads, &st->hasher,
-				e);
+		ret = hasher_new(
+			(unsigned)conf_get()->hash_threads, &st->hasher, e);
 	return ret;
 }
 
@@ -288,8 +287,8 @@ static void prepare(struct store_role *st)
 
 int store_main(unsigned index)
 {
-	struct store_role st = {.role = {.on_packet = on_packet,
-						.on_orphan = on_orphan}};
+	struct store_role st = {
+		.role = {.on_packet = on_packet, .on_orphan = on_orphan}};
 	struct err e = {0};
 	role_inherit(&st.role, "store", index);
 	role_limits();

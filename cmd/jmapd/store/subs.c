@@ -13,13 +13,13 @@
  * ring_lock (one worker's change ring and its list of debts).
  */
 struct subs {
-	struct cds_lfht *table;         /* struct sub_account */
+	struct cds_lfht *table; /* struct sub_account */
 	struct {
-		pthread_mutex_t lock;   /* ring_lock */
+		pthread_mutex_t lock; /* ring_lock */
 		struct notice_ring ring;
 		uint64_t life;
 		bool linked;
-		struct cds_list_head debts;     /* struct sub with missed types */
+		struct cds_list_head debts; /* struct sub with missed types */
 		void (*bell)(void *ctx);
 		void *ctx;
 	} worker[SUBS_WORKERS];
@@ -28,30 +28,31 @@ struct subs {
 struct sub_account {
 	struct cds_lfht_node node;
 	struct rcu_head rcu;
-	pthread_mutex_t lock;           /* account_lock */
+	pthread_mutex_t lock; /* account_lock */
 	uint64_t account;
 	uint32_t generation;
 	uint64_t modseq[TYPES];
 	struct cds_list_head subs;
-	bool gone;                      /* out of the table: look it up again */
+	bool gone; /* out of the table: look it up again */
 };
 
 /* One worker's subscription to one account. */
 struct sub {
-	struct cds_list_head node;      /* account_lock */
-	struct cds_list_head debt;      /* ring_lock; empty head: owes nothing */
+	struct cds_list_head node; /* account_lock */
+	struct cds_list_head debt; /* ring_lock; empty head: owes nothing */
 	struct rcu_head rcu;
 	struct sub_account *a;
 	unsigned worker;
-	bool gone;                      /* account_lock */
-	uint32_t missed;                /* account_lock: types to be told */
-	bool baseline;                  /* they are a baseline, with its end */
+	bool gone;	 /* account_lock */
+	uint32_t missed; /* account_lock: types to be told */
+	uint32_t news;	 /* of them, changed since it subscribed */
+	bool baseline;	 /* the others are a baseline, with its end */
 };
 
 static int same_account(struct cds_lfht_node *n, const void *key)
 {
 	const struct sub_account *a =
-			caa_container_of(n, struct sub_account, node);
+		caa_container_of(n, struct sub_account, node);
 	return a->account == *(const uint64_t *)key;
 }
 
@@ -59,8 +60,8 @@ static int same_account(struct cds_lfht_node *n, const void *key)
 static struct sub_account *find(struct subs *s, uint64_t account)
 {
 	struct cds_lfht_iter it;
-	cds_lfht_lookup(s->table, (unsigned long)hash_u64(account), same_account,
-			&account, &it);
+	cds_lfht_lookup(s->table, (unsigned long)hash_u64(account),
+		same_account, &account, &it);
 	struct cds_lfht_node *n = cds_lfht_iter_get_node(&it);
 	return n ? caa_container_of(n, struct sub_account, node) : NULL;
 }
@@ -69,7 +70,7 @@ struct subs *subs_new(void)
 {
 	struct subs *s = mem_new(sizeof(*s));
 	s->table = cds_lfht_new(1024, 1024, 0,
-			CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING, NULL);
+		CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING, NULL);
 	check(s->table);
 	for (size_t i = 0; i < SUBS_WORKERS; i++) {
 		pthread_mutex_init(&s->worker[i].lock, NULL);
@@ -93,9 +94,9 @@ static struct sub_account *insert(struct subs *s, uint64_t account)
 	pthread_mutex_init(&a->lock, NULL);
 	CDS_INIT_LIST_HEAD(&a->subs);
 	cds_lfht_node_init(&a->node);
-	struct cds_lfht_node *n = cds_lfht_add_unique(s->table,
-			(unsigned long)hash_u64(account), same_account, &account,
-			&a->node);
+	struct cds_lfht_node *n =
+		cds_lfht_add_unique(s->table, (unsigned long)hash_u64(account),
+			same_account, &account, &a->node);
 	if (n == &a->node)
 		return a;
 	account_free(&a->rcu);
@@ -129,15 +130,15 @@ static void unlock_account(struct sub_account *a)
 /* ---- notices; the caller holds account_lock ------------------------------- */
 
 static int put(struct subs *s, const struct sub *k, uint64_t modseq,
-		uint32_t types, uint64_t committed_ns, enum notice_kind kind)
+	uint32_t types, uint64_t committed_ns, enum notice_kind kind)
 {
 	struct notice n = {
-			.account = k->a->account,
-			.modseq = modseq,
-			.committed_ns = committed_ns,
-			.generation = k->a->generation,
-			.types = (uint16_t)types,
-			.kind = (uint16_t)kind,
+		.account = k->a->account,
+		.modseq = modseq,
+		.committed_ns = committed_ns,
+		.generation = k->a->generation,
+		.types = (uint16_t)types,
+		.kind = (uint16_t)kind,
 	};
 	int ret = notice_put(&s->worker[k->worker].ring, &n);
 	metrics_add(ret > 0 ? METRIC_NOTICES : METRIC_NOTICES_MISSED, 1);
@@ -145,8 +146,8 @@ static int put(struct subs *s, const struct sub *k, uint64_t modseq,
 }
 
 /* The lowest modseq among those types, and which of them stand there. */
-static uint32_t lowest(const struct sub_account *a, uint32_t types,
-		uint64_t *modseq_r)
+static uint32_t lowest(
+	const struct sub_account *a, uint32_t types, uint64_t *modseq_r)
 {
 	uint32_t at = 0;
 	for (unsigned t = 0; t < TYPES; t++) {
@@ -173,10 +174,11 @@ static bool pay(struct subs *s, struct sub *k)
 		uint64_t modseq = 0;
 		uint32_t at = lowest(k->a, k->missed, &modseq);
 		if (put(s, k, modseq, at, 0,
-				    k->baseline ? NOTICE_BASELINE
-						: NOTICE_CHANGE) <= 0)
+			    k->news & at ? NOTICE_CHANGE : NOTICE_BASELINE) <=
+			0)
 			return wrote;
 		k->missed &= ~at;
+		k->news &= ~at;
 		wrote = true;
 	}
 	if (k->baseline) {
@@ -198,16 +200,16 @@ static void tell(struct subs *s, struct sub *k, const struct change *c)
 	bool wrote = false;
 	pthread_mutex_lock(&s->worker[k->worker].lock);
 	if (s->worker[k->worker].linked) {
-		if (owes(k))
-			k->missed |= c->types;
-		else if (put(s, k, c->modseq, c->types, c->committed_ns,
-					 NOTICE_CHANGE) > 0)
+		if (!owes(k) && put(s, k, c->modseq, c->types, c->committed_ns,
+					NOTICE_CHANGE) > 0) {
 			wrote = true;
-		else
-			k->missed = c->types;
+		} else {
+			k->missed |= c->types;
+			k->news |= c->types;
+		}
 		if (owes(k) && cds_list_empty(&k->debt))
-			cds_list_add_tail(&k->debt,
-					&s->worker[k->worker].debts);
+			cds_list_add_tail(
+				&k->debt, &s->worker[k->worker].debts);
 	}
 	if (wrote)
 		s->worker[k->worker].bell(s->worker[k->worker].ctx);
@@ -229,7 +231,7 @@ void subs_changed(void *ctx, const struct change *c)
 	for (unsigned t = 0; t < TYPES; t++)
 		if (c->types & TYPE_BIT(t))
 			a->modseq[t] = c->modseq;
-	cds_list_for_each_entry(k, &a->subs, node)
+	cds_list_for_each_entry (k, &a->subs, node)
 		tell(s, k, c);
 	unlock_account(a);
 }
@@ -237,8 +239,7 @@ void subs_changed(void *ctx, const struct change *c)
 /* ---- coming and going ----------------------------------------------------- */
 
 void subs_link(struct subs *s, unsigned worker, uint64_t life,
-		const struct notice_ring *ring, void (*bell)(void *ctx),
-		void *ctx)
+	const struct notice_ring *ring, void (*bell)(void *ctx), void *ctx)
 {
 	check(worker < SUBS_WORKERS);
 	pthread_mutex_lock(&s->worker[worker].lock);
@@ -253,8 +254,7 @@ void subs_link(struct subs *s, unsigned worker, uint64_t life,
 static struct sub *sub_of(struct sub_account *a, unsigned worker)
 {
 	struct sub *k;
-	cds_list_for_each_entry(k, &a->subs, node)
-	{
+	cds_list_for_each_entry (k, &a->subs, node) {
 		if (k->worker == worker)
 			return k;
 	}
@@ -309,7 +309,7 @@ static void retire(struct subs *s, struct sub_account *a)
 }
 
 void subs_add(struct subs *s, unsigned worker, uint64_t life, uint64_t account,
-		uint32_t generation, const uint64_t modseq[TYPES])
+	uint32_t generation, const uint64_t modseq[TYPES])
 {
 	check(worker < SUBS_WORKERS);
 	struct sub_account *a = lock_account(s, account);
@@ -324,6 +324,7 @@ void subs_add(struct subs *s, unsigned worker, uint64_t life, uint64_t account,
 	a->generation = generation;
 	memcpy(a->modseq, modseq, sizeof(a->modseq));
 	k->missed = TYPE_ALL;
+	k->news = 0;
 	k->baseline = true;
 	pthread_mutex_lock(&s->worker[worker].lock);
 	if (s->worker[worker].linked && pay(s, k))
@@ -334,8 +335,8 @@ void subs_add(struct subs *s, unsigned worker, uint64_t life, uint64_t account,
 	unlock_account(a);
 }
 
-void subs_remove(struct subs *s, unsigned worker, uint64_t life,
-		uint64_t account)
+void subs_remove(
+	struct subs *s, unsigned worker, uint64_t life, uint64_t account)
 {
 	rcu_read_lock();
 	struct sub_account *a = find(s, account);
@@ -361,7 +362,7 @@ void subs_unlink(struct subs *s, unsigned worker)
 	cds_lfht_first(s->table, &it);
 	while ((n = cds_lfht_iter_get_node(&it))) {
 		struct sub_account *a =
-				caa_container_of(n, struct sub_account, node);
+			caa_container_of(n, struct sub_account, node);
 		cds_lfht_next(s->table, &it);
 		pthread_mutex_lock(&a->lock);
 		drop(s, a, worker);
@@ -379,9 +380,9 @@ static struct sub *first_debt(struct subs *s, unsigned worker)
 	struct sub *k = NULL;
 	pthread_mutex_lock(&s->worker[worker].lock);
 	if (s->worker[worker].linked &&
-			!cds_list_empty(&s->worker[worker].debts))
+		!cds_list_empty(&s->worker[worker].debts))
 		k = cds_list_first_entry(
-				&s->worker[worker].debts, struct sub, debt);
+			&s->worker[worker].debts, struct sub, debt);
 	pthread_mutex_unlock(&s->worker[worker].lock);
 	return k;
 }

@@ -27,8 +27,7 @@ void subs_free(struct subs *s);
  * called after records were published, from any thread, and may not block.
  */
 void subs_link(struct subs *s, unsigned worker, uint64_t life,
-		const struct notice_ring *ring, void (*bell)(void *ctx),
-		void *ctx);
+	const struct notice_ring *ring, void (*bell)(void *ctx), void *ctx);
 /* That life is over: all its subscriptions go; the ring is not touched again. */
 void subs_unlink(struct subs *s, unsigned worker);
 
@@ -38,9 +37,9 @@ void subs_unlink(struct subs *s, unsigned worker);
  * the ring before any later notice. Nothing happens when life is over already.
  */
 void subs_add(struct subs *s, unsigned worker, uint64_t life, uint64_t account,
-		uint32_t generation, const uint64_t modseq[TYPES]);
-void subs_remove(struct subs *s, unsigned worker, uint64_t life,
-		uint64_t account);
+	uint32_t generation, const uint64_t modseq[TYPES]);
+void subs_remove(
+	struct subs *s, unsigned worker, uint64_t life, uint64_t account);
 
 /* The change sink: after each commit, on the committing (registered) thread. */
 void subs_changed(void *ctx, const struct change *c);

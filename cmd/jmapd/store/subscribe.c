@@ -21,7 +21,7 @@ static void on_done(struct store_role *st, struct done *d)
 }
 
 static int read_states(struct store_role *st, uint64_t id,
-		uint64_t modseq[TYPES], uint32_t *generation_r, struct err *e)
+	uint64_t modseq[TYPES], uint32_t *generation_r, struct err *e)
 {
 	struct account *a cleanup(account_put) = NULL;
 	struct tx *t cleanup(tx_end) = NULL;
@@ -47,10 +47,10 @@ static void run(struct job *j)
 		subs_remove(st->subs, l->worker, l->life, j->account);
 	else if (read_states(st, j->account, modseq, &generation, &e) == 0)
 		subs_add(st->subs, l->worker, l->life, j->account, generation,
-				modseq);
+			modseq);
 	else
 		log_error("subscribe account=%" PRIu64 ": %s", j->account,
-				e.text);
+			e.text);
 	store_done(st, &s->done, false);
 }
 
@@ -58,8 +58,8 @@ int subscribe_start(struct store_link *l, bool add, struct str rec)
 {
 	struct msg_subscribe m;
 	struct str rest;
-	if (!msg_split(add ? MSG_SUBSCRIBE : MSG_UNSUBSCRIBE, rec, &m, sizeof(m),
-			    &rest))
+	if (!msg_split(add ? MSG_SUBSCRIBE : MSG_UNSUBSCRIBE, rec, &m,
+		    sizeof(m), &rest))
 		return -EPROTO;
 	if (add && !login_holds(l, &m.login, NULL))
 		return 0;

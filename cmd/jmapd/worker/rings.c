@@ -7,7 +7,7 @@
 #include "core/base/metrics.h"
 #include "core/io/loop.h"
 
-#define HEAD_MAX 60000          /* bytes of a call's head: far below ring_max */
+#define HEAD_MAX 60000 /* bytes of a call's head: far below ring_max */
 #define REPLIES_A_TURN 1024
 #define NOTICES_A_TURN 4096
 
@@ -21,10 +21,10 @@ struct rings {
 	struct watch bell;
 	struct defer drain, notices, publish;
 	struct timer patience;
-	struct map calls;               /* struct call by id */
-	struct cds_list_head all;       /* struct asked, oldest first */
-	struct cds_list_head waiting;   /* those with something to send */
-	struct buf overflow;            /* other records that found it full */
+	struct map calls;	      /* struct call by id */
+	struct cds_list_head all;     /* struct asked, oldest first */
+	struct cds_list_head waiting; /* those with something to send */
+	struct buf overflow;	      /* other records that found it full */
 	uint64_t next_id;
 	size_t load;
 };
@@ -33,15 +33,15 @@ struct rings {
 struct asked {
 	struct call *c;
 	struct cds_list_head all;
-	struct cds_list_head waiting;   /* empty head: not among them */
+	struct cds_list_head waiting; /* empty head: not among them */
 	struct msg_call open;
 	struct buf head, body;
-	size_t sent;                    /* bytes of body in the ring */
-	uint64_t credit;                /* bytes that may still be sent */
+	size_t sent;	 /* bytes of body in the ring */
+	uint64_t credit; /* bytes that may still be sent */
 	bool streamed, opened, whole, ended, writing, wants_room;
 	struct buf answer;
 	unsigned status;
-	uint64_t uncredited;            /* answer bytes taken, not yet told */
+	uint64_t uncredited; /* answer bytes taken, not yet told */
 };
 
 struct overflow_record {
@@ -58,8 +58,7 @@ static struct rings *rings_of(struct backend *b)
 static struct asked *asked_find(struct rings *r, uint64_t id)
 {
 	struct map_node *n;
-	map_each(&r->calls, hash_u64(id), n)
-	{
+	map_each (&r->calls, hash_u64(id), n) {
 		struct call *c = container_of(n, struct call, node);
 		if (c->id == id)
 			return c->private;
@@ -81,12 +80,12 @@ static void asked_free(struct rings *r, struct asked *k)
 	r->load--;
 }
 
-static void answer(struct rings *r, struct asked *k, unsigned status,
-		struct str body)
+static void answer(
+	struct rings *r, struct asked *k, unsigned status, struct str body)
 {
 	struct call *c = k->c;
 	struct buf hold cleanup(buf_fini) = {0};
-	buf_move(&hold, &k->answer);    /* body may point there */
+	buf_move(&hold, &k->answer); /* body may point there */
 	asked_free(r, k);
 	c->on_answer(c, status, body);
 }
@@ -99,23 +98,23 @@ static void publish_soon(struct rings *r)
 }
 
 static int put(struct rings *r, uint16_t type, const void *head, size_t head_n,
-		struct str rest)
+	struct str rest)
 {
 	struct iovec v[2] = {{(void *)(uintptr_t)head, head_n},
-			{(void *)(uintptr_t)rest.p, rest.n}};
+		{(void *)(uintptr_t)rest.p, rest.n}};
 	int ret = ring_put(&r->link.calls, type, v, 2);
-	check(ret >= 0);        /* the store's index: it is ours to trust */
+	check(ret >= 0); /* the store's index: it is ours to trust */
 	if (ret > 0)
 		publish_soon(r);
 	return ret;
 }
 
 /* A record of its own; it waits its turn when the ring is full. */
-static void put_or_wait(struct rings *r, uint16_t type, const void *head,
-		size_t head_n)
+static void put_or_wait(
+	struct rings *r, uint16_t type, const void *head, size_t head_n)
 {
 	if (!r->linked)
-		return;         /* a new store knows nothing that it would change */
+		return; /* a new store knows nothing that it would change */
 	if (!r->overflow.n && put(r, type, head, head_n, STR_NONE))
 		return;
 	struct overflow_record o = {.len = (uint32_t)head_n, .type = type};
@@ -142,7 +141,7 @@ static bool pump(struct rings *r, struct asked *k)
 	struct msg_chunk chunk = {.call = k->c->id};
 	if (!k->opened) {
 		if (!put(r, MSG_CALL, &k->open, sizeof(k->open),
-				    buf_str(&k->head)))
+			    buf_str(&k->head)))
 			return false;
 		k->opened = true;
 	}
@@ -150,7 +149,7 @@ static bool pump(struct rings *r, struct asked *k)
 		size_t n = min_of(k->body.n - k->sent, MSG_CHUNK);
 		n = min_of(n, k->credit);
 		if (!put(r, MSG_CALL_BODY, &chunk, sizeof(chunk),
-				    str_n(k->body.p + k->sent, n)))
+			    str_n(k->body.p + k->sent, n)))
 			return false;
 		k->sent += n;
 		k->credit -= n;
@@ -176,7 +175,7 @@ static void want_send(struct rings *r, struct asked *k)
 static void send_some(struct rings *r, struct asked *k)
 {
 	if (!r->linked || !cds_list_empty(&k->waiting) || r->overflow.n ||
-			!cds_list_empty(&r->waiting) || !pump(r, k))
+		!cds_list_empty(&r->waiting) || !pump(r, k))
 		want_send(r, k);
 }
 
@@ -197,7 +196,7 @@ static bool flush_waiting(struct rings *r)
 		return moved;
 	while (!cds_list_empty(&r->waiting)) {
 		struct asked *k = cds_list_first_entry(
-				&r->waiting, struct asked, waiting);
+			&r->waiting, struct asked, waiting);
 		if (!pump(r, k))
 			break;
 		cds_list_del_init(&k->waiting);
@@ -219,7 +218,7 @@ static void on_publish(struct defer *d)
 /* ---- the seam ------------------------------------------------------------- */
 
 static struct asked *ask(struct rings *r, struct call *c,
-		const struct call_open *o, uint64_t body_len)
+	const struct call_open *o, uint64_t body_len)
 {
 	struct asked *k = mem_new(sizeof(*k));
 	check(o->head.n <= HEAD_MAX && c->id == 0);
@@ -228,11 +227,11 @@ static struct asked *ask(struct rings *r, struct call *c,
 	map_put(&r->calls, &c->node, hash_u64(c->id));
 	k->c = c;
 	k->open = (struct msg_call){
-			.call = c->id,
-			.conn = o->conn,
-			.body_len = body_len,
-			.kind = o->kind,
-			.flags = o->flags,
+		.call = c->id,
+		.conn = o->conn,
+		.body_len = body_len,
+		.kind = o->kind,
+		.flags = o->flags,
 	};
 	if (o->login)
 		k->open.login = *o->login;
@@ -246,7 +245,7 @@ static struct asked *ask(struct rings *r, struct call *c,
 }
 
 static void be_submit(struct backend *b, struct call *c,
-		const struct call_open *o, struct buf *body)
+	const struct call_open *o, struct buf *body)
 {
 	struct rings *r = rings_of(b);
 	struct asked *k = ask(r, c, o, body ? body->n : 0);
@@ -256,7 +255,8 @@ static void be_submit(struct backend *b, struct call *c,
 	send_some(r, k);
 }
 
-static void be_open(struct backend *b, struct call *c, const struct call_open *o)
+static void be_open(
+	struct backend *b, struct call *c, const struct call_open *o)
 {
 	struct rings *r = rings_of(b);
 	struct asked *k = ask(r, c, o, UINT64_MAX);
@@ -264,7 +264,8 @@ static void be_open(struct backend *b, struct call *c, const struct call_open *o
 	send_some(r, k);
 }
 
-static size_t be_write(struct backend *b, struct call *c, const char *p, size_t n)
+static size_t be_write(
+	struct backend *b, struct call *c, const char *p, size_t n)
 {
 	struct asked *k = c->private;
 	size_t room = MSG_WINDOW - min_of(k->body.n, (size_t)MSG_WINDOW);
@@ -318,15 +319,15 @@ static bool be_ready(const struct backend *b)
 }
 
 static const struct backend_ops backend_ops = {
-		.submit = be_submit,
-		.open = be_open,
-		.write = be_write,
-		.end = be_end,
-		.cancel = be_cancel,
-		.seen = be_seen,
-		.watch = be_watch,
-		.unwatch = be_unwatch,
-		.ready = be_ready,
+	.submit = be_submit,
+	.open = be_open,
+	.write = be_write,
+	.end = be_end,
+	.cancel = be_cancel,
+	.seen = be_seen,
+	.watch = be_watch,
+	.unwatch = be_unwatch,
+	.ready = be_ready,
 };
 
 /* ---- from the store ------------------------------------------------------- */
@@ -338,7 +339,7 @@ static void on_reply(struct rings *r, struct str rec)
 	check(msg_split(MSG_REPLY, rec, &m, sizeof(m), &rest));
 	struct asked *k = asked_find(r, m.call);
 	if (!k)
-		return;         /* cancelled meanwhile */
+		return; /* cancelled meanwhile */
 	if (m.last) {
 		answer(r, k, m.status, rest);
 		return;
@@ -487,7 +488,7 @@ static bool before_sleep(void *ctx)
 		return false;
 	doorbell_arm(&r->link.worker_bell);
 	if (!flush_waiting(r) && ring_empty(&r->link.replies) &&
-			notice_empty(&r->link.notices))
+		notice_empty(&r->link.notices))
 		return false;
 	wake(r);
 	return true;
@@ -518,7 +519,7 @@ int rings_link(struct rings *r, const int fd[LINK_FDS], struct err *e)
 	timer_stop(r->loop, &r->patience);
 	loop_watch(r->loop, &r->bell, r->link.worker_bell.fd, EPOLLIN, on_bell);
 	r->ops->on_store(r->ctx);
-	cds_list_for_each_entry(k, &r->all, all)
+	cds_list_for_each_entry (k, &r->all, all)
 		want_send(r, k);
 	flush_waiting(r);
 	return 0;
@@ -529,7 +530,7 @@ static void give_up(struct rings *r, struct cds_list_head *list)
 {
 	while (!cds_list_empty(list))
 		answer(r, cds_list_first_entry(list, struct asked, all), 503,
-				STR_NONE);
+			STR_NONE);
 }
 
 static void ask_again(struct asked *k)
@@ -560,8 +561,7 @@ void rings_unlink(struct rings *r)
 	r->linked = false;
 	link_close(&r->link);
 	buf_reset(&r->overflow);
-	cds_list_for_each_entry_safe(k, next, &r->all, all)
-	{
+	cds_list_for_each_entry_safe (k, next, &r->all, all) {
 		/* Its end is unknown, or its body is gone. */
 		if (k->writing || (k->streamed && k->opened))
 			cds_list_move(&k->all, &lost);
@@ -570,7 +570,7 @@ void rings_unlink(struct rings *r)
 	}
 	give_up(r, &lost);
 	timer_set(r->loop, &r->patience,
-			loop_now_ms(r->loop) + RINGS_PATIENCE_MS);
+		loop_now_ms(r->loop) + RINGS_PATIENCE_MS);
 }
 
 static void on_impatient(struct timer *t)
@@ -615,7 +615,7 @@ size_t rings_load(const struct rings *r)
 void rings_free(struct rings *r)
 {
 	struct asked *k, *next;
-	cds_list_for_each_entry_safe(k, next, &r->all, all)
+	cds_list_for_each_entry_safe (k, next, &r->all, all)
 		asked_free(r, k);
 	if (r->linked) {
 		loop_unwatch(r->loop, &r->bell);

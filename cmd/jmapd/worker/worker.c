@@ -25,9 +25,9 @@ struct worker {
 	struct front *front;
 	struct h1_pool *http;
 	struct lmtp_pool *lmtp;
-	struct tls_ctx *tls;            /* NULL: no tls listener */
+	struct tls_ctx *tls; /* NULL: no tls listener */
 	struct cds_list_head doors;
-	uint64_t serve;                 /* bit set of owners */
+	uint64_t serve; /* bit set of owners */
 	struct timer drain;
 	uint64_t drain_end_ms;
 };
@@ -37,10 +37,10 @@ struct door {
 	struct cds_list_head node;
 	struct worker *w;
 	uint64_t id;
-	unsigned owner;                 /* UINT_MAX: shared by all */
+	unsigned owner; /* UINT_MAX: shared by all */
 	uint32_t flags;
 	int fd;
-	struct listener *listener;      /* NULL: not served by us now */
+	struct listener *listener; /* NULL: not served by us now */
 };
 
 static void on_accept(void *ctx, int fd)
@@ -54,7 +54,7 @@ static void on_accept(void *ctx, int fd)
 	else if (w->tls)
 		h1_accept(w->http, fd, w->tls);
 	else
-		close(fd);      /* the certificate could not be read: logged */
+		close(fd); /* the certificate could not be read: logged */
 }
 
 static void door_serve(struct door *d)
@@ -95,8 +95,7 @@ static void take_door(struct worker *w, struct ctl_packet *p)
 static void close_door(struct worker *w, uint64_t id)
 {
 	struct door *d, *next;
-	cds_list_for_each_entry_safe(d, next, &w->doors, node)
-	{
+	cds_list_for_each_entry_safe (d, next, &w->doors, node) {
 		if (d->id == id)
 			door_close(d);
 	}
@@ -106,7 +105,7 @@ static void serve(struct worker *w, uint64_t owners)
 {
 	struct door *d;
 	w->serve = owners;
-	cds_list_for_each_entry(d, &w->doors, node)
+	cds_list_for_each_entry (d, &w->doors, node)
 		door_serve(d);
 }
 
@@ -124,7 +123,7 @@ static void take_tls(struct worker *w, struct ctl_packet *p)
 		return;
 	}
 	if (tls_server_new(str_n(pem, cert), str_n(pem + cert, key),
-			    STR("\x08http/1.1"), &t, &e) < 0) {
+		    STR("\x08http/1.1"), &t, &e) < 0) {
 		log_error("certificate: %s", e.text);
 	} else {
 		if (w->tls)
@@ -164,7 +163,7 @@ static void drain(struct worker *w)
 	struct door *d, *next;
 	if (w->drain_end_ms)
 		return;
-	cds_list_for_each_entry_safe(d, next, &w->doors, node)
+	cds_list_for_each_entry_safe (d, next, &w->doors, node)
 		door_close(d);
 	w->drain_end_ms = loop_now_ms(w->loop) + DRAIN_MS;
 	h1_drain(w->http);
@@ -200,7 +199,7 @@ static void on_packet(struct role *r, struct ctl_packet *p)
 		break;
 	default:
 		log_warn("control packet %s is not for a worker",
-				ctl_name(p->head.type));
+			ctl_name(p->head.type));
 	}
 }
 
@@ -208,7 +207,7 @@ static void on_conf(struct role *r)
 {
 	struct worker *w = container_of(r, struct worker, role);
 	if (!w->front)
-		return;         /* at start */
+		return; /* at start */
 	front_reconfigure(w->front);
 	push_reconfigure(w->hub);
 }
@@ -224,12 +223,12 @@ static void on_notice(void *ctx, const struct notice *n)
 {
 	struct worker *w = ctx;
 	struct push_notice p = {
-			.account = n->account,
-			.modseq = n->modseq,
-			.generation = n->generation,
-			.types = n->types,
-			.baseline = n->kind != NOTICE_CHANGE,
-			.baseline_end = n->kind == NOTICE_BASELINE_END,
+		.account = n->account,
+		.modseq = n->modseq,
+		.generation = n->generation,
+		.types = n->types,
+		.baseline = n->kind != NOTICE_CHANGE,
+		.baseline_end = n->kind == NOTICE_BASELINE_END,
 	};
 	push_notice(w->hub, &p);
 }
@@ -279,7 +278,7 @@ static void build(struct worker *w)
 static void destroy(struct worker *w)
 {
 	struct door *d, *next;
-	cds_list_for_each_entry_safe(d, next, &w->doors, node)
+	cds_list_for_each_entry_safe (d, next, &w->doors, node)
 		door_close(d);
 	h1_pool_free(w->http);
 	lmtp_pool_free(w->lmtp);
@@ -294,8 +293,9 @@ static void destroy(struct worker *w)
 
 int worker_main(unsigned index)
 {
-	struct worker w = {.role = {.on_packet = on_packet, .on_conf = on_conf,
-					   .on_orphan = on_orphan}};
+	struct worker w = {.role = {.on_packet = on_packet,
+				   .on_conf = on_conf,
+				   .on_orphan = on_orphan}};
 	struct err e = {0};
 	CDS_INIT_LIST_HEAD(&w.doors);
 	role_inherit(&w.role, "worker", index);
