@@ -1,0 +1,87 @@
+/*
+ * struct front, and what its files ask of each other.
+ *
+ * front.c knows the paths; request.c is a request that needs a login, from its head
+ * to its answer; api.c, session.c and jws.c are the kinds of such requests. A
+ * WebSocket leaves its request behind and is a struct jws from then on.
+ */
+#pragma once
+
+#include "proto/front/auth.h"
+#include "proto/front/front.h"
+#include "proto/jmap/engine.h"
+#include "proto/ws/ws.h"
+
+struct front {
+	struct loop *loop;
+	struct backend *backend;
+	struct push_hub *hub;
+	struct http_server server;
+	struct auth *auth;
+	struct cds_list_head requests; /* with a login, or waiting for one */
+	struct ws_set sockets;
+	struct map accounts; /* of struct jws: see jws.c */
+	bool draining;
+};
+
+struct request;
+
+/* What happens to a request once it is known whose it is. */
+struct request_kind {
+	/* name: of the login; lives until the return. */
+	void (*start)(struct request *q, struct str name);
+	/* Body bytes; NULL: a body means nothing and is dropped. */
+	void (*data)(struct request *q, struct str bytes);
+	void (*eof)(struct request *q); /* may be NULL */
+	void (*answer)(struct request *q, unsigned status, struct str body);
+};
+
+struct request {
+	struct front *f;
+	struct stream *s;
+	const struct request_kind *kind;
+	struct cds_list_head node; /* front.requests */
+	struct auth_wait wait;
+	struct call call;
+	struct login login;
+	struct buf body;
+	struct ws_handshake handshake; /* of a WebSocket */
+	uint64_t content_length;
+	char peer[64];	/* for the log, when refused */
+	bool known : 1; /* login is there */
+	bool bearer : 1;
+	bool json : 1;	  /* Content-Type: application/json */
+	bool eof : 1;	  /* the body is whole */
+	bool counted : 1; /* in share->requests */
+	bool answered : 1;
+};
+
+extern const struct request_kind api_kind, session_kind, jws_kind;
+
+/* Asks who it is, then starts it. hs: of a WebSocket, else NULL. */
+void request_new(struct front *f, struct stream *s,
+	const struct http_request *r, const struct request_kind *k,
+	const struct ws_handshake *hs);
+/* Forgets the stream, which is somebody else's from now on. */
+void request_free(struct request *q);
+/* Is there room for one more of its connection? Then it counts. */
+bool request_count(struct request *q);
+void request_uncount(struct request *q);
+/* Sends the call; its answer comes to kind->answer. body is taken over. */
+void request_submit(struct request *q, enum call_kind kind, unsigned flags,
+	struct buf *body);
+/* The one answer; no store may keep it. cache: the field's value. */
+void request_respond(struct request *q, unsigned status, const char *type,
+	const char *cache, struct str body);
+/* RFC 8620 3.6.1; limit and detail as in request_error(). */
+void request_refuse(struct request *q, enum request_error t, const char *limit,
+	const char *detail);
+/* An answer of the backend that is no success, with or without a body. */
+void request_fail(struct request *q, unsigned status, struct str body);
+
+/* What a WebSocket for JMAP wants of its handshake. */
+void jws_want(struct front *f, struct ws_want *want_r);
+/* All WebSockets of that account with a lower version: Close 1008. */
+void jws_revoke(struct front *f, uint64_t account, uint32_t version);
+/* All: Close 1001 when their calls are done. */
+void jws_drain(struct front *f);
