@@ -280,8 +280,11 @@ static void destroy(struct worker *w)
 	struct door *d, *next;
 	cds_list_for_each_entry_safe (d, next, &w->doors, node)
 		door_close(d);
-	h1_pool_free(w->http);
 	lmtp_pool_free(w->lmtp);
+	h1_pool_free(w->http);
+	/* Connections tell their layers of their end in the turn after. */
+	for (int i = 0; i < 4; i++)
+		loop_turn(w->loop, 0, NULL);
 	front_free(w->front);
 	push_hub_free(w->hub);
 	rings_free(w->rings);
