@@ -278,10 +278,13 @@ static void play(
 	conn_write(a.c, STR("hello"));
 	conn_write(b.c, STR("hello"));
 	turn_until(a.calls[SIDE_DATA] || side_is_closed(&a));
-	conn_write(b.c, STR("more"));
-	conn_close(b.c, 60000);
+	if (!side_is_closed(&b)) {
+		conn_write(b.c, STR("more"));
+		conn_close(b.c, 60000);
+	}
 	turn_until(a.calls[SIDE_EOF] || side_is_closed(&a));
-	conn_close(a.c, 60000);
+	if (!side_is_closed(&a))
+		conn_close(a.c, 60000);
 	turn_until(side_is_closed(&a) && side_is_closed(&b));
 	assert_int_equal(a.calls[SIDE_CLOSED], 1);
 	assert_true(a.calls[call] > 0);

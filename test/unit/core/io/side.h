@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,7 +27,8 @@ struct side {
 	struct buf in;
 	unsigned calls[SIDE_CALLS];
 	enum conn_end why;
-	bool half; /* on_eof leaves it open */
+	char text[256]; /* conn_tls_text() at the end */
+	bool half;	/* on_eof leaves it open */
 	/* Does something more; on_data: the bytes taken. */
 	size_t (*then)(struct side *s, enum side_call call, char *p, size_t n);
 };
@@ -78,6 +80,7 @@ static void side_closed(struct conn *c, enum conn_end why)
 	struct side *s = conn_up(c);
 
 	s->why = why;
+	snprintf(s->text, sizeof(s->text), "%s", conn_tls_text(c));
 	side_call(s, SIDE_CLOSED, NULL, 0);
 }
 
