@@ -173,6 +173,12 @@ int tls_server_new(struct str cert_pem, struct str key_pem, struct str alpn,
 	return 0;
 }
 
+void tls_server_ticket_key(struct tls_ctx *t, const uint8_t key[TLS_TICKET_KEY])
+{
+	check(SSL_CTX_set_tlsext_ticket_keys(
+		t->ctx, (void *)key, TLS_TICKET_KEY));
+}
+
 static int use_cas(SSL_CTX *ctx, struct str pem, struct err *e)
 {
 	BIO *in cleanup(BIO_free_all) = NULL;

@@ -19,6 +19,7 @@ static int peer;
 
 static int make(void **state)
 {
+	pem_fini(&pem);
 	pem_make(&pem, "DNS:localhost,IP:127.0.0.1", NULL);
 	return tls_server_new(buf_str(&pem.cert), buf_str(&pem.key),
 		STR("\x02h2\x08http/1.1"), &server, NULL);
@@ -187,11 +188,13 @@ static void alpn_without_overlap_is_refused(void **state)
 	fails_with(SSL_AD_NO_APPLICATION_PROTOCOL);
 }
 
-static void a_ticket_resumes(void *version)
+/* A session, and another one that brings the ticket of the first. */
+static bool resumes(int version, void (*between)(void))
 {
 	SSL_SESSION *session;
+	bool reused;
 
-	SSL_set_max_proto_version(ssl, version ? TLS1_2_VERSION : 0);
+	SSL_set_max_proto_version(ssl, version);
 	greet();
 	assert_false(SSL_session_reused(ssl));
 	session = SSL_get1_session(ssl);
@@ -199,22 +202,58 @@ static void a_ticket_resumes(void *version)
 	/* OpenSSL resumes only what was properly closed. */
 	assert_int_equal(SSL_shutdown(ssl), 0);
 	close_pair();
+	between();
 	open_pair();
-	SSL_set_max_proto_version(ssl, version ? TLS1_2_VERSION : 0);
+	SSL_set_max_proto_version(ssl, version);
 	assert_true(SSL_set_session(ssl, session));
 	greet();
-	assert_true(SSL_session_reused(ssl));
+	reused = SSL_session_reused(ssl);
 	SSL_SESSION_free(session);
+	return reused;
+}
+
+static void same_worker(void)
+{
+}
+
+static void new_server(void)
+{
+	tls_unref(server);
+	assert_int_equal(make(NULL), 0);
+}
+
+static const uint8_t ticket_key[TLS_TICKET_KEY] = "a secret of all workers";
+
+static void other_worker(void)
+{
+	new_server();
+	tls_server_ticket_key(server, ticket_key);
 }
 
 static void a_ticket_resumes_tls_1_3(void **state)
 {
-	a_ticket_resumes(NULL);
+	assert_true(resumes(TLS1_3_VERSION, same_worker));
 }
 
 static void a_ticket_resumes_tls_1_2(void **state)
 {
-	a_ticket_resumes(&pem);
+	assert_true(resumes(TLS1_2_VERSION, same_worker));
+}
+
+static void a_ticket_of_a_stranger_does_not_resume(void **state)
+{
+	assert_false(resumes(TLS1_3_VERSION, new_server));
+}
+
+static void a_ticket_resumes_at_another_worker(void **state)
+{
+	close_pair();
+	other_worker();
+	open_pair();
+	assert_true(resumes(TLS1_3_VERSION, other_worker));
+	close_pair();
+	new_server();
+	open_pair();
 }
 
 static void renegotiation_is_refused(void **state)
@@ -438,10 +477,7 @@ static void what_came_before_a_bad_record_is_told(void **state)
 
 static void a_context_given_back_lives_as_long_as_its_connections(void **state)
 {
-	struct tls_ctx *mine = server;
-
-	assert_int_equal(make(NULL), 0);
-	tls_unref(mine);
+	new_server();
 	greet();
 }
 
@@ -522,6 +558,8 @@ int main(void)
 		T(alpn_without_overlap_is_refused),
 		T(a_ticket_resumes_tls_1_3),
 		T(a_ticket_resumes_tls_1_2),
+		T(a_ticket_of_a_stranger_does_not_resume),
+		T(a_ticket_resumes_at_another_worker),
 		T(renegotiation_is_refused),
 		T(nothing_is_compressed),
 		T(a_key_update_is_answered),
