@@ -100,6 +100,7 @@ static int step(struct h1_chunked *c, unsigned char b)
 	case H1_CHUNK_DATA_LF:
 		return want_byte(c, b == '\n', H1_CHUNK_SIZE);
 	case H1_TRAILER_LF:
+		c->trailer++;
 		return want_byte(c, b == '\n', H1_TRAILER_START);
 	case H1_CHUNKED_LF:
 		return want_byte(c, b == '\n', H1_CHUNKED_DONE);

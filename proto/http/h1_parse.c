@@ -367,7 +367,8 @@ static int check_room(struct h1_head *h, size_t n, bool whole)
 {
 	size_t line = h->text.n - h->line + n;
 
-	if (!h->has_request_line && line > H1_LINE_MAX + (whole ? 2 : 0))
+	/* Without its CRLF, of which the CR may be there. */
+	if (!h->has_request_line && line > H1_LINE_MAX + (whole ? 2 : 1))
 		return refuse(h, 414, "request line too long");
 	if (h->text.n + n > H1_HEAD_MAX)
 		return refuse(h, 431, "header too large");

@@ -93,11 +93,12 @@ static void too_big(struct ws *w)
 		ws_fail(w, WS_TOO_BIG, "message too big");
 }
 
-/* Of a message over the limit only the start is gathered. */
-static bool start_gathered(const struct ws_in *in)
+/* Of a message over the limit only the start is gathered: what lacks of it. */
+static size_t start_lacks(const struct ws_in *in)
 {
-	return in->too_big &&
-	       in->msg.n >= min_of(in->limit, (uint64_t)WS_START_MAX);
+	uint64_t want = min_of(in->limit, (uint64_t)WS_START_MAX);
+
+	return in->msg.n < want ? (size_t)(want - in->msg.n) : 0;
 }
 
 /* A whole message lies in in->msg. */
@@ -160,21 +161,18 @@ static bool keep(struct ws *w, char *p, size_t n)
 static size_t feed_payload(struct ws *w, char *p, size_t n)
 {
 	struct ws_in *in = w->in;
+	bool control = ws_is_control(in->head.opcode);
+	bool refused = !control && in->too_big && w->state == WS_OPEN;
 	size_t k = (size_t)min_of((uint64_t)n, in->head.length - in->at);
 
-	/* Never more than the start of what is refused anyway. */
-	if (in->too_big && !ws_is_control(in->head.opcode) &&
-		w->state == WS_OPEN && !start_gathered(in))
-		k = min_of(
-			k, (size_t)(min_of(in->limit, (uint64_t)WS_START_MAX) -
-				    in->msg.n));
+	if (refused)
+		k = min_of(k, start_lacks(in));
 	if (!keep(w, p, k))
 		return n;
-	if (w->state == WS_OPEN && !ws_is_control(in->head.opcode) &&
-		start_gathered(in))
+	if (refused && !start_lacks(in))
 		too_big(w);
 	else if (in->at == in->head.length)
-		ws_is_control(in->head.opcode) ? control_done(w) : data_done(w);
+		control ? control_done(w) : data_done(w);
 	return k;
 }
 
