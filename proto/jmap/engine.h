@@ -12,6 +12,7 @@
 struct jmap_call {
 	struct store *store;
 	struct account *account;        /* whose login it is; pinned by the caller */
+	uint64_t account_no;            /* its number in the directory */
 	const char *user;               /* login name */
 	uint32_t version;               /* of the credentials */
 	bool websocket;                 /* RFC 8887: @type and requestId */

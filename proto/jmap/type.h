@@ -1,8 +1,10 @@
 /*
  * A JMAP data type is a table plus a few hooks. /get /changes /set /query are
- * written once, over that table (verbs.c); a new type is a new table.
+ * written once, over that table (get.c, changes.c, set.c, query.c); a new type is a
+ * new table.
  *
- * The names below are the frame; the engine may grow them.
+ * Hooks return 0, an enum method_error (the whole method ends with it), or a
+ * negative errno of the world with r->err set.
  */
 #pragma once
 
@@ -13,11 +15,12 @@
 #include "core/base/jw.h"
 #include "core/store/store.h"
 
-struct req;                     /* a request being worked on: request.h */
+struct req; /* a request being worked on: request.h */
+struct idmap;
 
-#define PROP_SERVER 1u          /* server-set */
+#define PROP_SERVER 1u /* server-set */
 #define PROP_IMMUTABLE 2u
-#define PROP_DEFAULT 4u         /* returned by /get without "properties" */
+#define PROP_DEFAULT 4u /* returned by /get without "properties" */
 
 struct prop {
 	const char *name;
@@ -26,11 +29,113 @@ struct prop {
 
 struct type_ops;
 struct jmap_type {
-	const char *name;               /* "Email" */
-	enum type type;                 /* its state */
-	char id_prefix;                 /* ids are this letter and base 32 digits */
-	const char *capability;         /* urn that must be in "using" */
-	const struct prop *props;
+	const char *name;	  /* "Email" */
+	enum type type;		  /* its state */
+	char id_prefix;		  /* ids are this letter and base 32 digits */
+	const struct prop *props; /* [0] is "id"; at most 64 */
 	size_t props_n;
-	const struct type_ops *ops;     /* a NULL hook: the verb is unknownMethod */
+	const struct type_ops *ops;
+};
+
+#define PROP_BIT(i) ((uint64_t)1 << (i))
+
+/* ---- /get ------------------------------------------------------------------ */
+
+struct get {
+	struct req *r;
+	struct tx *tx;
+	const struct jmap_type *type;
+	struct json_object *args; /* NULL when another verb asks */
+	uint64_t props;		  /* PROP_BIT()s that are wanted */
+	void *own;		  /* the type's, from get_open */
+};
+
+/* ---- /set ------------------------------------------------------------------ */
+
+enum set_error {
+	SET_OK,
+#define SET_ERROR(name, type) SET_##name,
+#include "proto/jmap/set_errors.def"
+#undef SET_ERROR
+	SET_ERRORS,
+};
+
+/* One member of a PatchObject, or of an object to create. */
+struct patch {
+	unsigned prop;		   /* index in the table */
+	struct str sub;		   /* "x" of "keywords/x", else STR_NONE */
+	struct json_object *value; /* NULL: null */
+};
+
+enum set_kind { SET_CREATE, SET_UPDATE, SET_DESTROY };
+
+struct set_item {
+	enum set_kind kind;
+	bool done;	/* for good: carried out or refused */
+	struct str key; /* creation id, or id as it was sent */
+	struct json_object *value;
+	struct patch *patches; /* create: no sub */
+	size_t patches_n;
+	uint64_t id;
+	struct str reply; /* create: the object as JSON */
+	/* Why it was refused. */
+	enum set_error error;
+	bool retry; /* another item may clear the way */
+	const char *why;
+	const char *bad[4]; /* names of invalid properties */
+	unsigned bad_n;
+	struct str bad_name; /* one that is not in the table */
+	struct str existing; /* SET_ALREADY_EXISTS: existingId */
+};
+
+struct set {
+	struct req *r;
+	struct tx *tx;
+	const struct jmap_type *type;
+	struct json_object *args;
+	struct set_item *items;
+	size_t n;
+	struct idmap *made; /* creation ids of this very call */
+	bool flag;	    /* the type's own, from set_open */
+};
+
+/* ---- /query ---------------------------------------------------------------- */
+
+struct query {
+	struct req *r;
+	struct tx *tx;
+	const struct jmap_type *type;
+	struct json_object *args;
+	bool want_total;
+	void *own;
+};
+
+/* ---- hooks ----------------------------------------------------------------- */
+
+struct type_ops {
+	/* /get: reads further arguments (names in get_args); may be NULL. */
+	const char *const *get_args;
+	int (*get_open)(struct get *g);
+	/* A property that the table has not: taken (0) or a method error. */
+	int (*get_prop)(struct get *g, struct str name);
+	/* Appends one object; *found_r false (and nothing written) without. */
+	int (*get_one)(struct get *g, uint64_t id, struct jw *w, bool *found_r);
+	/* "ids": null. At most max + 1 of them. */
+	int (*get_all)(struct get *g, uint64_t max, const uint64_t **ids_r,
+		size_t *n_r);
+	/* /changes: appends further members. */
+	void (*changes_more)(struct jw *w, const struct changes *c);
+	/* /set, NULL: unknownMethod. Each fills item->error when it refuses. */
+	const char *const *set_args;
+	int (*set_open)(struct set *s);
+	int (*create)(struct set *s, struct set_item *i);
+	int (*update)(struct set *s, struct set_item *i);
+	int (*destroy)(struct set *s, struct set_item *i);
+	/* /query. */
+	const char *const *query_args;
+	int (*query_open)(struct query *q, struct json_object *filter,
+		struct json_object *sort);
+	/* position < 0 counts from the end; total only when it is wanted. */
+	int (*query_page)(struct query *q, int64_t position, uint64_t limit,
+		struct email_ids *ids_r);
 };

@@ -1,0 +1,86 @@
+/*
+ * A message that came from outside becomes an Email (RFC 8621 4): card, threading
+ * data, Inbox.
+ */
+#include <errno.h>
+
+#include "proto/jmap/email_card.h"
+#include "proto/jmap/engine.h"
+
+/* Message ids that tie an Email to others: its own and those it refers to. */
+struct ties {
+	struct str *at;
+	size_t n;
+};
+
+static void add_ids(struct ties *t, const struct mime_message *m,
+	struct str field, struct arena *a)
+{
+	struct str raw = mime_header_raw(m->root, field);
+	const struct str *ids;
+	size_t n = raw.p ? mime_as_message_ids(raw, a, &ids) : 0;
+	struct str *all;
+
+	if (n == 0)
+		return;
+	all = arena_new(a, (t->n + n) * sizeof(*all));
+	for (size_t i = 0; i < t->n; i++)
+		all[i] = t->at[i];
+	for (size_t i = 0; i < n; i++)
+		all[t->n + i] = ids[i];
+	t->at = all;
+	t->n += n;
+}
+
+static struct str text_of(
+	const struct mime_message *m, struct str field, struct arena *a)
+{
+	struct str raw = mime_header_raw(m->root, field);
+
+	return raw.p ? mime_as_text(raw, a) : STR_NONE;
+}
+
+static int add(struct tx *t, const struct mime_message *m, int64_t received_ms,
+	struct arena *a, struct err *e)
+{
+	uint64_t inbox = mailbox_with_role(t, STR("inbox"));
+	struct buf card cleanup(buf_fini) = {0};
+	struct ties ties = {0};
+	uint64_t id, thread;
+	int ret;
+
+	if (inbox == 0)
+		return err_set(e, -ENOENT, "the account has no Inbox");
+	card_make(m, CARD_MAX, &card);
+	add_ids(&ties, m, STR("Message-ID"), a);
+	add_ids(&ties, m, STR("In-Reply-To"), a);
+	add_ids(&ties, m, STR("References"), a);
+	ret = email_add(t,
+		&(struct email_new){
+			.raw = m->raw,
+			.received_ms = received_ms,
+			.mailboxes = &inbox,
+			.mailboxes_n = 1,
+			.card = buf_str(&card),
+			.sent_ms = m->sent_ms,
+			.has_attachment = m->has_attachment,
+			.message_ids = ties.at,
+			.message_ids_n = ties.n,
+			.base_subject = mime_base_subject(
+				mime_header_raw(m->root, STR("Subject")), a),
+			.subject = text_of(m, STR("Subject"), a),
+			.from = text_of(m, STR("From"), a),
+			.to = text_of(m, STR("To"), a),
+			.delivery = true,
+		},
+		&id, &thread, e);
+	return ret > 0 ? err_set(e, -ENOENT, "the Inbox is gone") : ret;
+}
+
+int jmap_deliver(
+	struct tx *t, struct str raw, int64_t received_ms, struct err *e)
+{
+	struct arena a cleanup(arena_fini) = {0};
+
+	return add(t, mime_parse(raw, &a), received_ms, &a, e);
+}

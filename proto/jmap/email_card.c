@@ -1,0 +1,392 @@
+/*
+ * Layout, all numbers little-endian of this machine's and never read elsewhere:
+ *
+ *	u8 version, u8 flags, u16 0, u32 parts, u32 lists[3]
+ *	u32 ends of the CARD_PROPS pieces of JSON, then these
+ *	u32 each entry of the three lists
+ *	u32 begin of each part's record (from the card's start)
+ *	records: u32 offset, u32 length, u8 encoding, u8 problem, u16 0,
+ *		u32 ends of the BODY_PROPS pieces of JSON, then these
+ */
+#include "proto/jmap/email_card.h"
+
+#include "core/base/clock.h"
+#include "core/base/jw.h"
+
+enum { VERSION = 1, HEAD = 8 + 4 * CARD_LISTS, PART_HEAD = 12 };
+
+static void put_u32(struct buf *b, size_t v)
+{
+	uint32_t n = (uint32_t)v;
+
+	buf_add(b, &n, sizeof(n));
+}
+
+static uint32_t get_u32(const char *p)
+{
+	uint32_t n;
+
+	memcpy(&n, p, sizeof(n));
+	return n;
+}
+
+/* ---- making: header fields ------------------------------------------------------ */
+
+static const char *const fields[CARD_PROPS] = {
+	[EMAIL_SENT_AT - CARD_FIRST] = "Date",
+	[EMAIL_MESSAGE_ID - CARD_FIRST] = "Message-ID",
+	[EMAIL_IN_REPLY_TO - CARD_FIRST] = "In-Reply-To",
+	[EMAIL_REFERENCES - CARD_FIRST] = "References",
+	[EMAIL_SENDER - CARD_FIRST] = "Sender",
+	[EMAIL_FROM - CARD_FIRST] = "From",
+	[EMAIL_TO - CARD_FIRST] = "To",
+	[EMAIL_CC - CARD_FIRST] = "Cc",
+	[EMAIL_BCC - CARD_FIRST] = "Bcc",
+	[EMAIL_REPLY_TO - CARD_FIRST] = "Reply-To",
+	[EMAIL_SUBJECT - CARD_FIRST] = "Subject",
+};
+
+static void write_addresses(struct str raw, struct arena *a, struct jw *w)
+{
+	const struct mime_addr *at;
+	size_t n = mime_as_addresses(raw, a, &at);
+
+	jw_arr(w);
+	for (size_t i = 0; i < n; i++) {
+		if (at[i].group_start || at[i].group_end)
+			continue;
+		jw_obj(w);
+		jw_key(w, STR("name"));
+		if (at[i].name.p)
+			jw_str(w, at[i].name);
+		else
+			jw_null(w);
+		jw_kstr(w, "email", at[i].email);
+		jw_obj_end(w);
+	}
+	jw_arr_end(w);
+}
+
+static void write_message_ids(struct str raw, struct arena *a, struct jw *w)
+{
+	const struct str *ids;
+	size_t n = mime_as_message_ids(raw, a, &ids);
+
+	if (n == 0) {
+		jw_null(w);
+		return;
+	}
+	jw_arr(w);
+	for (size_t i = 0; i < n; i++)
+		jw_str(w, ids[i]);
+	jw_arr_end(w);
+}
+
+/* RFC 8620 1.4 Date: local time with its offset. */
+static void write_date(struct str raw, struct jw *w)
+{
+	char z[CLOCK_UTC_MAX];
+	int64_t ms;
+	int off;
+	struct buf b cleanup(buf_fini) = {0};
+
+	if (!mime_as_date(raw, &ms, &off)) {
+		jw_null(w);
+		return;
+	}
+	clock_utc(ms + (int64_t)off * 60000, z);
+	buf_addz(&b, z);
+	if (off != 0) {
+		b.n--; /* the Z */
+		buf_fmt(&b, "%c%02d:%02d", off < 0 ? '-' : '+', abs(off) / 60,
+			abs(off) % 60);
+	}
+	jw_str(w, buf_str(&b));
+}
+
+static void write_field(
+	unsigned p, struct str raw, struct arena *a, struct jw *w)
+{
+	if (!raw.p)
+		return jw_null(w);
+	switch (p + CARD_FIRST) {
+	case EMAIL_SENT_AT:
+		return write_date(raw, w);
+	case EMAIL_MESSAGE_ID:
+	case EMAIL_IN_REPLY_TO:
+	case EMAIL_REFERENCES:
+		return write_message_ids(raw, a, w);
+	case EMAIL_SUBJECT:
+		return jw_str(w, mime_as_text(raw, a));
+	default:
+		return write_addresses(raw, a, w);
+	}
+}
+
+static void write_props(
+	const struct mime_message *m, struct arena *a, struct buf *out)
+{
+	struct buf json cleanup(buf_fini) = {0};
+	struct jw w;
+
+	for (unsigned p = 0; p < CARD_PROPS; p++) {
+		jw_init(&w, &json);
+		if (fields[p])
+			write_field(p,
+				mime_header_raw(m->root, str_of(fields[p])), a,
+				&w);
+		else if (p == EMAIL_HAS_ATTACHMENT - CARD_FIRST)
+			jw_bool(&w, m->has_attachment);
+		else
+			jw_str(&w, m->preview);
+		put_u32(out, json.n);
+	}
+	buf_adds(out, buf_str(&json));
+}
+
+/* ---- making: parts ---------------------------------------------------------------- */
+
+struct leaves {
+	const struct mime_part **at;
+	size_t n;
+};
+
+static void count_leaves(const struct mime_part *p, size_t *n)
+{
+	*n += p->part_id.p != NULL;
+	for (size_t i = 0; i < p->sub_n; i++)
+		count_leaves(p->sub[i], n);
+}
+
+static void list_leaves(const struct mime_part *p, struct leaves *l)
+{
+	if (p->part_id.p)
+		l->at[l->n++] = p;
+	for (size_t i = 0; i < p->sub_n; i++)
+		list_leaves(p->sub[i], l);
+}
+
+/* RFC 8621 4.1.4 language: the tags of Content-Language. */
+static void write_language(struct str raw, struct jw *w)
+{
+	struct str tag;
+
+	if (!raw.p)
+		return jw_null(w);
+	jw_arr(w);
+	while (str_cut(&raw, ',', &tag)) {
+		while (tag.n && memchr(" \t\r\n", tag.p[0], 4))
+			tag = str_skip(tag, 1);
+		while (tag.n && memchr(" \t\r\n", tag.p[tag.n - 1], 4))
+			tag.n--;
+		if (tag.n)
+			jw_str(w, tag);
+	}
+	jw_arr_end(w);
+}
+
+static void write_body_prop(
+	const struct mime_part *p, enum body_prop b, struct jw *w)
+{
+	struct str s;
+
+	switch (b) {
+	case BODY_BLOB_ID:
+	case BODY_PROPS:
+		return;
+	case BODY_SIZE:
+		return jw_u64(w, p->size);
+	case BODY_LANGUAGE:
+		return write_language(p->language, w);
+	case BODY_PART_ID:
+		s = p->part_id;
+		break;
+	case BODY_NAME:
+		s = p->name;
+		break;
+	case BODY_TYPE:
+		s = p->type;
+		break;
+	case BODY_CHARSET:
+		s = p->charset;
+		break;
+	case BODY_DISPOSITION:
+		s = p->disposition;
+		break;
+	case BODY_CID:
+		s = p->cid;
+		break;
+	case BODY_LOCATION:
+		s = p->location;
+		break;
+	}
+	if (s.p)
+		jw_str(w, s);
+	else
+		jw_null(w);
+}
+
+static void write_part(const struct mime_part *p, struct buf *out)
+{
+	struct buf json cleanup(buf_fini) = {0};
+	uint8_t tail[4] = {(uint8_t)p->encoding, p->encoding_problem};
+	struct jw w;
+
+	put_u32(out, p->offset);
+	put_u32(out, p->length);
+	buf_add(out, tail, sizeof(tail));
+	for (int b = 0; b < BODY_PROPS; b++) {
+		jw_init(&w, &json);
+		write_body_prop(p, (enum body_prop)b, &w);
+		put_u32(out, json.n);
+	}
+	buf_adds(out, buf_str(&json));
+}
+
+static void write_list(struct mime_part *const *list, size_t n,
+	const struct leaves *l, struct buf *out)
+{
+	size_t at = 0;
+
+	/* Lists follow the order of the leaves; look from where the last was. */
+	for (size_t i = 0; i < n; i++) {
+		size_t tries = 0;
+
+		while (l->at[at] != list[i]) {
+			at = (at + 1) % l->n;
+			check(tries++ < l->n);
+		}
+		put_u32(out, at);
+	}
+}
+
+static void write_parts(const struct mime_message *m, const struct leaves *l,
+	size_t start, struct buf *out)
+{
+	size_t index;
+
+	write_list(m->text_body, m->text_body_n, l, out);
+	write_list(m->html_body, m->html_body_n, l, out);
+	write_list(m->attachments, m->attachments_n, l, out);
+	index = out->n;
+	for (size_t i = 0; i < l->n; i++)
+		put_u32(out, 0);
+	for (size_t i = 0; i < l->n; i++) {
+		uint32_t at = (uint32_t)(out->n - start);
+
+		memcpy(out->p + index + 4 * i, &at, sizeof(at));
+		write_part(l->at[i], out);
+	}
+}
+
+static void write_head(const struct mime_message *m, unsigned flags,
+	size_t parts, struct buf *out)
+{
+	uint8_t head[4] = {VERSION, (uint8_t)flags};
+
+	buf_add(out, head, sizeof(head));
+	put_u32(out, parts);
+	put_u32(out, flags ? 0 : m->text_body_n);
+	put_u32(out, flags ? 0 : m->html_body_n);
+	put_u32(out, flags ? 0 : m->attachments_n);
+}
+
+void card_make(const struct mime_message *m, size_t max, struct buf *out)
+{
+	struct arena a cleanup(arena_fini) = {0};
+	struct leaves l = {0};
+	size_t n = 0, start = out->n;
+	bool few;
+
+	if (max == 0)
+		max = SIZE_MAX;
+	count_leaves(m->root, &n);
+	l.at = arena_new(&a, n * sizeof(struct mime_part *));
+	list_leaves(m->root, &l);
+	write_head(m, 0, n, out);
+	write_props(m, &a, out);
+	few = n <= max / (PART_HEAD + 4 * BODY_PROPS);
+	if (few)
+		write_parts(m, &l, start, out);
+	if (few && out->n - start <= max)
+		return;
+	out->n = start;
+	write_head(m, CARD_NO_PARTS, 0, out);
+	write_props(m, &a, out);
+	if (out->n - start <= max)
+		return;
+	out->n = start;
+	write_head(m, CARD_NO_PARTS | CARD_EMPTY, 0, out);
+	for (int p = 0; p < CARD_PROPS; p++)
+		put_u32(out, 0);
+}
+
+/* ---- reading ------------------------------------------------------------------------ */
+
+/* Pieces that end where `ends` says, in [p, p + n). False when they do not. */
+static bool pieces(
+	const char *ends, size_t n, const char *p, size_t room, struct str *s)
+{
+	uint32_t from = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t end = get_u32(ends + 4 * i);
+
+		if (end < from || end > room)
+			return false;
+		s[i] = str_n(p + from, end - from);
+		from = end;
+	}
+	return true;
+}
+
+bool card_open(struct str b, struct card *c)
+{
+	size_t at = HEAD + 4 * CARD_PROPS;
+	size_t need = 0;
+
+	*c = (struct card){.bytes = b};
+	if (b.n < at || b.p[0] != VERSION)
+		return false;
+	c->flags = (unsigned char)b.p[1];
+	c->parts_n = get_u32(b.p + 4);
+	for (int l = 0; l < CARD_LISTS; l++) {
+		c->list_n[l] = get_u32(b.p + 8 + 4 * l);
+		need += c->list_n[l];
+	}
+	if (!pieces(b.p + HEAD, CARD_PROPS, b.p + at, b.n - at, c->prop))
+		return false;
+	at += get_u32(b.p + HEAD + 4 * (CARD_PROPS - 1));
+	need = 4 * (need + c->parts_n);
+	if (need > b.n - at)
+		return false;
+	c->lists = b.p + at;
+	c->index = b.p + at + need - 4 * c->parts_n;
+	return true;
+}
+
+bool card_part(const struct card *c, size_t i, struct card_part *p)
+{
+	size_t at = i < c->parts_n ? get_u32(c->index + 4 * i) : c->bytes.n;
+	const char *q = c->bytes.p + at;
+	size_t body = PART_HEAD + 4 * BODY_PROPS;
+
+	if (at > c->bytes.n || c->bytes.n - at < body)
+		return false;
+	*p = (struct card_part){
+		.at = {.offset = get_u32(q),
+			.length = get_u32(q + 4),
+			.encoding = (unsigned char)q[8],
+			.part = true},
+		.encoding_problem = q[9] != 0,
+	};
+	return pieces(q + PART_HEAD, BODY_PROPS, q + body,
+		c->bytes.n - at - body, p->prop);
+}
+
+size_t card_listed(const struct card *c, enum card_list l, size_t k)
+{
+	for (int i = 0; i < (int)l; i++)
+		k += c->list_n[i];
+	return get_u32(c->lists + 4 * k);
+}
