@@ -24,6 +24,7 @@ struct admin_server {
 struct admin_client {
 	struct cds_list_head node;
 	struct admin_server *s;
+	int fd;
 	struct watch w;
 	uint64_t ticket; /* 0: asks nothing of the store at the moment */
 };
@@ -31,7 +32,7 @@ struct admin_client {
 static void client_free(struct admin_client *c)
 {
 	loop_unwatch(c->s->m->loop, &c->w);
-	close(c->w.fd);
+	close(c->fd);
 	cds_list_del(&c->node);
 	c->s->n--;
 	free(c);
@@ -46,7 +47,7 @@ static void say(struct admin_client *c, char letter, struct str text)
 		buf_reset(&b);
 		buf_addc(&b, letter);
 		buf_add(&b, text.p, n);
-		if (send(c->w.fd, b.p, b.n, MSG_NOSIGNAL) < 0)
+		if (send(c->fd, b.p, b.n, MSG_NOSIGNAL) < 0)
 			return;
 		text = str_skip(text, n);
 	} while (text.n);
@@ -156,7 +157,7 @@ static void on_client(struct watch *w, uint32_t events)
 {
 	struct admin_client *c = container_of(w, struct admin_client, w);
 	char in[ADMIN_PACKET];
-	ssize_t n = recv(w->fd, in, sizeof(in), MSG_TRUNC);
+	ssize_t n = recv(c->fd, in, sizeof(in), MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0 || (size_t)n > sizeof(in)) {
@@ -189,6 +190,7 @@ static void on_door(struct watch *w, uint32_t events)
 	}
 	struct admin_client *c = mem_new(sizeof(*c));
 	c->s = s;
+	c->fd = fd;
 	cds_list_add_tail(&c->node, &s->clients);
 	s->n++;
 	loop_watch(s->m->loop, &c->w, fd, EPOLLIN, on_client);
@@ -232,8 +234,9 @@ void admin_close(struct master *m)
 		return;
 	cds_list_for_each_entry_safe (c, next, &s->clients, node)
 		client_free(c);
-	close(s->door.fd);
+	int door = s->door.fd;
 	loop_unwatch(m->loop, &s->door);
+	close(door);
 	unlink(s->path);
 	free(s);
 	m->admin = NULL;

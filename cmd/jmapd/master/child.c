@@ -23,7 +23,7 @@ void child_init(
 	c->m = m;
 	c->kind = k;
 	c->index = index;
-	c->ctl.fd = -1;
+	c->line = c->ctl.fd = -1;
 	c->state = CHILD_DOWN;
 }
 
@@ -58,13 +58,13 @@ void child_tell(struct child *c, const struct ctl_head *h, struct str rest,
 	struct err e = {0};
 	if (!child_alive(c))
 		return;
-	int ret = ctl_send(c->ctl.fd, h, rest, fds, n, &e);
+	int ret = ctl_send(c->line, h, rest, fds, n, &e);
 	if (ret == 0 && h->type == CTL_PING)
 		return; /* its silence is counted anyway */
 	if (ret == 0) {
-		struct pollfd p = {.fd = c->ctl.fd, .events = POLLOUT};
+		struct pollfd p = {.fd = c->line, .events = POLLOUT};
 		if (poll(&p, 1, 1000) > 0)
-			ret = ctl_send(c->ctl.fd, h, rest, fds, n, &e);
+			ret = ctl_send(c->line, h, rest, fds, n, &e);
 	}
 	if (ret == 0)
 		child_kill(c, "it does not read what the master says");
@@ -152,17 +152,23 @@ static void on_packet(struct child *c, struct ctl_packet *p)
 	ctl_close_fds(p);
 }
 
-static void on_ctl(struct watch *w, uint32_t events)
+/* Whatever it said; returns false when the line is dead. */
+static bool hear(struct child *c)
 {
-	struct child *c = container_of(w, struct child, ctl);
 	struct ctl_packet p;
 	int ret;
-	while ((ret = ctl_recv(w->fd, &c->m->in, &p, NULL)) == 1) {
+	while ((ret = ctl_recv(c->line, &c->m->in, &p, NULL)) == 1) {
 		c->pong_ms = loop_now_ms(c->m->loop);
 		on_packet(c, &p);
 	}
-	if (ret < 0) /* SIGCHLD will say the rest */
-		loop_rewatch(c->m->loop, w, 0);
+	return ret == 0;
+}
+
+static void on_ctl(struct watch *w, uint32_t events)
+{
+	struct child *c = container_of(w, struct child, ctl);
+	if (!hear(c))           /* SIGCHLD will say the rest */
+		loop_unwatch(c->m->loop, w);
 }
 
 /* Everything that a role must know before it starts. */
@@ -201,6 +207,7 @@ int child_start(struct child *c, struct err *e)
 		return err_sys(e, "fork");
 	}
 	c->pid = pid;
+	c->line = line[0];
 	c->life = ++c->m->lives;
 	c->state = CHILD_STARTING;
 	c->silent = false;
@@ -252,9 +259,10 @@ void child_on_exit(struct child *c, int status)
 	struct master *m = c->m;
 	bool was_up = c->state == CHILD_UP;
 	report(c, status);
-	on_ctl(&c->ctl, 0); /* its last words */
-	close(c->ctl.fd);
+	hear(c); /* its last words */
 	loop_unwatch(m->loop, &c->ctl);
+	close(c->line);
+	c->line = -1;
 	if (c->kind == CHILD_STORE) {
 		if (crashed(status) || c->silent)
 			notebook_death(m->notebook);

@@ -41,7 +41,8 @@ struct child {
 	enum child_state state;
 	pid_t pid;
 	uint64_t life; /* of this process; never used again */
-	struct watch ctl;
+	int line;                       /* control line; -1 when not alive */
+	struct watch ctl;               /* on it */
 	struct metrics *stats; /* its counters, this life's */
 	uint64_t born_ms, pong_ms, died_ms, due_ms;
 	unsigned short_lives; /* in a row */
