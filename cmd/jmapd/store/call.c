@@ -28,6 +28,7 @@ static void run_engine(struct store_call *c, struct account *a)
 			{
 				.store = c->link->st->store,
 				.account = a,
+				.account_no = c->who.id,
 				.user = c->who.name,
 				.version = c->who.version,
 				.websocket = c->open.kind == CALL_API_WS,
