@@ -148,10 +148,13 @@ static bool reply_whole(struct store_call *c)
 }
 
 /* A delivery is kept until its answer was seen to leave. */
-static void replied(struct store_call *c)
+void call_replied(struct store_call *c)
 {
-	if (!c->delivery)
-		call_drop(c);
+	if (c->delivery && !c->seen)
+		return;
+	if (c->delivery)
+		deliver_seen(c);
+	call_drop(c);
 }
 
 static void on_done(struct store_role *st, struct done *d)
@@ -162,7 +165,7 @@ static void on_done(struct store_role *st, struct done *d)
 	if (c->dropped || c->link->dead)
 		call_drop(c);
 	else if (c->replied)
-		replied(c);
+		call_replied(c);
 	else {
 		cds_list_add_tail(&c->sending, &c->link->sending);
 		loop_defer(st->loop, &st->drain, LOOP_SOON);
@@ -220,7 +223,7 @@ bool call_feed(struct store_call *c, bool *moved)
 		return false;
 	*moved = true;
 	cds_list_del_init(&c->sending);
-	return !c->delivery;
+	return true;
 }
 
 void call_drop(struct store_call *c)

@@ -46,6 +46,8 @@ void call_unspool(struct store_call *c);
 void call_drop(struct store_call *c);
 /* Answers at once from the main thread. */
 void call_refuse(struct store_call *c, unsigned status);
+/* The whole answer is on the ring. Main thread. */
+void call_replied(struct store_call *c);
 /* Puts answer bytes on the ring: true when the whole answer is there. Main thread,
  * *moved is set when anything was put. */
 bool call_feed(struct store_call *c, bool *moved);

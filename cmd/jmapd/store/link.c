@@ -73,7 +73,7 @@ static bool feed(struct store_link *l)
 		return moved;
 	cds_list_for_each_entry_safe (c, next, &l->sending, sending) {
 		if (call_feed(c, &moved))
-			call_drop(c);
+			call_replied(c);
 	}
 	return moved;
 }
@@ -178,10 +178,11 @@ static int on_chunk(struct store_link *l, uint16_t type, struct str rec)
 	if (type == MSG_CALL_CANCEL) {
 		call_drop(c);
 	} else if (type == MSG_CALL_SEEN) {
-		if (!c->delivery || c->running)
+		if (!c->delivery)
 			return -EPROTO;
-		deliver_seen(c);
-		call_drop(c);
+		c->seen = true;
+		if (!c->running)
+			call_replied(c);
 	} else {
 		if (c->running || c->reply_open ||
 			(c->open.body_len != UINT64_MAX &&
