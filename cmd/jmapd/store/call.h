@@ -18,6 +18,7 @@ struct store_call {
 	uint64_t got;	      /* body bytes so far */
 	size_t spool;	      /* of them counted in st->spooled */
 	bool running;	      /* a thread has it */
+	bool seen;	      /* CALL_SEEN came: it may overtake call_done() */
 	bool dropped;	      /* nobody waits for the answer */
 	_Atomic bool writing; /* CALL_WRITING is on the ring */
 	bool replied;	      /* the whole answer is on the ring */
