@@ -63,10 +63,12 @@ size_t raw_depth(struct str s)
 			at = skip_string(s, at);
 			continue;
 		}
-		if (c == '{' || c == '[')
-			most = max_of(most, ++depth);
-		else if (c == '}' || c == ']')
+		if (c == '{' || c == '[') {
+			depth++;
+			most = max_of(most, depth);
+		} else if (c == '}' || c == ']') {
 			depth--;
+		}
 		at++;
 	}
 	return most;

@@ -245,7 +245,9 @@ static void publish(struct set *s)
 	for (const struct idmap_entry *e = s->made->first; e; e = e->next) {
 		size_t before = r->created.bytes + r->created.map.n * 6;
 
-		idmap_put(&r->created, &r->arena, e->key, e->id);
+		/* Keys of this call live in its arguments only. */
+		idmap_put(&r->created, &r->arena,
+			arena_str(&r->arena, e->key), e->id);
 		if (r->created_given)
 			r->reserve += r->created.bytes + r->created.map.n * 6 -
 				      before;
