@@ -99,7 +99,7 @@ static void ready_for_next(struct h1 *h)
 	q->chunked = (struct h1_chunked){0};
 	q->in_bytes = 0;
 	h->head_sent = h->out_ended = h->out_drop = false;
-	h->in_done = h->is_head = false;
+	h->in_done = h->is_head = h->was_backed_up = false;
 	h1_to(h, H1_IDLE);
 	h1_arm(h);
 	h1_release(h);
@@ -137,11 +137,12 @@ static void stream_timer(struct h1 *h)
 	uint64_t due = now + limit;
 
 	if (conn_unsent(h->c)) {
-		due = conn_last_out_ms(h->c) + limit;
-		if (due <= now) {
+		/* What was queued in this very turn has had no time to leave. */
+		if (h->was_backed_up && conn_last_out_ms(h->c) + limit <= now) {
 			h1_abort(h);
 			return;
 		}
+		h->was_backed_up = true;
 	} else if (!h->in_done && !h->held && !h->out_ended) {
 		due = q->since_ms + limit * (1 + q->in_bytes / BODY_STEP);
 		if (due <= now) {
@@ -149,13 +150,21 @@ static void stream_timer(struct h1 *h)
 			return;
 		}
 	}
+	if (!conn_unsent(h->c))
+		h->was_backed_up = false;
 	timer_set(h->pool->loop, &q->timer, due);
 }
 
 static void on_timer(struct timer *t)
 {
 	struct h1 *h = container_of(t, struct h1_req, timer)->h;
+	uint64_t due = h->q->since_ms + h1_timeout_ms();
 
+	/* A reload may have made it longer. */
+	if (h->state < H1_STREAM && due > loop_now_ms(h->pool->loop)) {
+		timer_set(h->pool->loop, t, due);
+		return;
+	}
 	switch ((enum h1_state)h->state) {
 	case H1_IDLE:
 		h1_close(h);

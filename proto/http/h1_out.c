@@ -131,6 +131,7 @@ static void v_tunnel(struct stream *s, const struct http_header *f, size_t n)
 	conn_write_buf(h->c, &out);
 	metrics_add(METRIC_HTTP_REQUESTS, 1);
 	h1_to(h, H1_TUNNEL);
+	h->was_backed_up = false;
 	h1_req_drop(h);
 	h1_release(h);
 }

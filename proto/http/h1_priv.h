@@ -16,11 +16,11 @@
 #define H1_LINGER_MS 5000
 
 enum h1_state {
-	H1_IDLE,                /* between requests */
-	H1_HEAD,                /* a head has begun */
-	H1_STREAM,              /* a request is worked on */
+	H1_IDLE,   /* between requests */
+	H1_HEAD,   /* a head has begun */
+	H1_STREAM, /* a request is worked on */
 	H1_TUNNEL,
-	H1_ENDING,              /* closed or aborted; on_closed comes */
+	H1_ENDING, /* closed or aborted; on_closed comes */
 	H1_CLOSED,
 };
 
@@ -31,7 +31,7 @@ struct h1_pool {
 	size_t n;
 	uint64_t next_id;
 	bool draining;
-	bool dying;             /* goes with its last connection */
+	bool dying; /* goes with its last connection */
 	struct h1_date date;
 };
 
@@ -39,12 +39,12 @@ struct h1_req {
 	struct h1 *h;
 	struct h1_head head;
 	struct h1_chunked chunked;
-	uint64_t in_left;       /* body bytes to come, by Content-Length */
-	uint64_t in_bytes;      /* body bytes that came */
-	uint64_t out_left;      /* body bytes to write, by Content-Length */
-	uint64_t since_ms;      /* when the wait of the timer began */
+	uint64_t in_left;  /* body bytes to come, by Content-Length */
+	uint64_t in_bytes; /* body bytes that came */
+	uint64_t out_left; /* body bytes to write, by Content-Length */
+	uint64_t since_ms; /* when the wait of the timer began */
 	struct timer timer;
-	struct defer finish;    /* at the end: frees this */
+	struct defer finish; /* at the end: frees this */
 	char peer[SOCK_TEXT_MAX];
 };
 
@@ -53,25 +53,25 @@ struct h1 {
 	struct conn *c;
 	struct h1_pool *pool;
 	union {
-		struct cds_list_head node;      /* pool->all, until closed */
+		struct cds_list_head node; /* pool->all, until closed */
 		struct defer free;
 	};
 	struct http_share share;
-	struct h1_req *q;       /* NULL in a tunnel */
-	uint64_t out_ms;        /* see v_last_out_ms() */
+	struct h1_req *q;	/* NULL in a tunnel */
+	uint64_t out_ms;	/* see v_last_out_ms() */
 	uint32_t kernel_unsent; /* when last looked at */
-	uint8_t state;          /* enum h1_state */
-	uint8_t framing;        /* enum h1_framing, of the answer */
-	bool held : 1;          /* conn is paused */
-	bool eof : 1;           /* the peer's side is closed */
-	bool close : 1;         /* after this answer */
-	bool in_done : 1;       /* the body is whole */
-	bool broken : 1;        /* framing is lost: drop what comes */
+	uint8_t state;		/* enum h1_state */
+	uint8_t framing;	/* enum h1_framing, of the answer */
+	bool held : 1;		/* conn is paused */
+	bool eof : 1;		/* the peer's side is closed */
+	bool close : 1;		/* after this answer */
+	bool in_done : 1;	/* the body is whole */
+	bool broken : 1;	/* framing is lost: drop what comes */
 	bool is_head : 1;
 	bool http10 : 1;
 	bool head_sent : 1;
 	bool out_ended : 1;
-	bool out_drop : 1;      /* HEAD, 204, 304: no body */
+	bool out_drop : 1; /* HEAD, 204, 304: no body */
 	bool was_backed_up : 1;
 	bool aborted : 1;
 };

@@ -18,30 +18,30 @@
 #include "core/io/loop.h"
 
 struct http_header {
-	struct str name;        /* any case; compare with str_ieq */
-	struct str value;       /* trimmed */
+	struct str name;  /* any case; compare with str_ieq */
+	struct str value; /* trimmed */
 };
 
-struct http_request {           /* lives until on_request returns */
+struct http_request { /* lives until on_request returns */
 	struct str method;
-	struct str target;      /* as sent: origin-form */
-	struct str path;        /* percent-decoded, without the query */
-	struct str query;       /* raw, without '?' */
-	struct str authority;   /* Host */
-	struct str protocol;    /* wanted by Upgrade or :protocol, lower case;
+	struct str target;    /* as sent: origin-form */
+	struct str path;      /* percent-decoded, without the query */
+	struct str query;     /* raw, without '?' */
+	struct str authority; /* Host */
+	struct str protocol;  /* wanted by Upgrade or :protocol, lower case;
 				 * empty when the request may not upgrade */
 	const struct http_header *headers;
 	size_t headers_n;
-	uint64_t content_length;        /* UINT64_MAX: unknown (chunked) */
+	uint64_t content_length; /* UINT64_MAX: unknown (chunked) */
 	bool tls;
-	bool extended_connect;  /* HTTP/2: no Sec-WebSocket-Key (RFC 8441 5) */
-	const char *peer;       /* address of the client, for logs */
+	bool extended_connect; /* HTTP/2: no Sec-WebSocket-Key (RFC 8441 5) */
+	const char *peer;      /* address of the client, for logs */
 };
 
 /* What all streams of one client connection share (RFC 8887 4.3.2). */
 struct http_share {
-	uint64_t id;            /* of the connection, unique in this process */
-	unsigned requests;      /* API requests under way on it */
+	uint64_t id;	   /* of the connection, unique in this process */
+	unsigned requests; /* API requests under way on it */
 	unsigned uploads;
 };
 
@@ -64,7 +64,7 @@ struct stream_ops {
 
 struct stream_vt {
 	void (*head)(struct stream *s, unsigned status,
-			const struct http_header *h, size_t n, uint64_t length);
+		const struct http_header *h, size_t n, uint64_t length);
 	void (*write)(struct stream *s, struct str a, struct str b);
 	void (*end)(struct stream *s);
 	void (*reset)(struct stream *s);
@@ -86,23 +86,23 @@ struct stream {
 
 /* Who answers requests. on_request must set s->ops, or respond at once. */
 struct http_server {
-	void (*on_request)(void *ctx, struct stream *s,
-			const struct http_request *r);
+	void (*on_request)(
+		void *ctx, struct stream *s, const struct http_request *r);
 	void *ctx;
 };
 
 /* A whole answer: status, fields, body. content_type NULL: no body. */
 void stream_respond(struct stream *s, unsigned status, const char *content_type,
-		const struct http_header *h, size_t n, struct str body);
+	const struct http_header *h, size_t n, struct str body);
 /* RFC 7807 problem details with that title; RFC 8620 3.6.1 uses it as well. */
 void stream_problem(struct stream *s, unsigned status, const char *detail);
 /* The same with fields, for what 401, 405, 426... must carry. */
 void stream_problem_with(struct stream *s, unsigned status, const char *detail,
-		const struct http_header *h, size_t n);
+	const struct http_header *h, size_t n);
 
 /* An answer in pieces: head (length UINT64_MAX: unknown), write..., end. */
 static inline void stream_head(struct stream *s, unsigned status,
-		const struct http_header *h, size_t n, uint64_t length)
+	const struct http_header *h, size_t n, uint64_t length)
 {
 	s->vt->head(s, status, h, n, length);
 }
@@ -131,13 +131,14 @@ static inline void stream_reset(struct stream *s)
 }
 
 /* Answers 101 (or 200 on HTTP/2) with these fields; a tunnel from then on. */
-static inline void stream_tunnel(struct stream *s, const struct http_header *h,
-		size_t n)
+static inline void stream_tunnel(
+	struct stream *s, const struct http_header *h, size_t n)
 {
 	s->vt->tunnel(s, h, n);
 }
 
-/* After on_data took less than all: offer the rest (in the next turn). */
+/* After on_data took less than all: offer the rest (in the next turn). From
+ * within on_data it does nothing. */
 static inline void stream_resume(struct stream *s)
 {
 	s->vt->resume(s);
@@ -168,8 +169,8 @@ struct str http_field(const struct http_request *r, const char *name);
 /* How many fields of that name there are. */
 size_t http_field_count(const struct http_request *r, const char *name);
 /* Does any field of that name list the token (case-insensitive, RFC 9110 5.6.1)? */
-bool http_lists(const struct http_request *r, const char *name,
-		struct str token);
+bool http_lists(
+	const struct http_request *r, const char *name, struct str token);
 /* Walks a list (RFC 9110 5.6.1): the next element that is not empty, trimmed. */
 bool http_list_next(struct str *rest, struct str *item_r);
 /* "Not Found" for 404. */

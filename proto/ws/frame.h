@@ -17,14 +17,14 @@ enum ws_opcode {
 	WS_OP_PONG = 0xa,
 };
 
-#define WS_HEAD_MAX 14          /* of a client: 2 + 8 + mask */
+#define WS_HEAD_MAX 14 /* of a client: 2 + 8 + mask */
 #define WS_HEAD_OUT_MAX 10
-#define WS_CONTROL_MAX 125      /* RFC 6455 5.5 */
+#define WS_CONTROL_MAX 125 /* RFC 6455 5.5 */
 
 struct ws_head {
 	uint64_t length;
 	uint8_t mask[4];
-	uint8_t opcode;         /* enum ws_opcode */
+	uint8_t opcode; /* enum ws_opcode */
 	bool fin;
 };
 
@@ -43,8 +43,8 @@ static inline bool ws_is_control(unsigned opcode)
 void ws_unmask(char *p, size_t n, const uint8_t mask[4], uint64_t at);
 
 /* The head of a server's frame (whole, unmasked); returns its bytes. */
-size_t ws_head_write(char out[WS_HEAD_OUT_MAX], unsigned opcode,
-		uint64_t length);
+size_t ws_head_write(
+	char out[WS_HEAD_OUT_MAX], unsigned opcode, uint64_t length);
 
 /*
  * Reads the payload of a Close frame (RFC 6455 5.5.1). Returns the peer's code

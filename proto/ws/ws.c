@@ -389,7 +389,7 @@ struct ws *ws_accept(struct stream *s, const struct ws_handshake *h,
 		fields[n++] = (struct http_header){
 			STR("Sec-WebSocket-Protocol"), want->protocol};
 	stream_tunnel(s, fields, n);
-	timer_set(stream_loop(s), &w->timer, now + 1);
+	look(w);
 	return w;
 }
 

@@ -22,8 +22,8 @@ enum ws_close_code {
 	WS_GOING_AWAY = 1001,
 	WS_PROTOCOL_ERROR = 1002,
 	WS_UNSUPPORTED_DATA = 1003,
-	WS_NO_STATUS = 1005,            /* never on the wire */
-	WS_ABNORMAL = 1006,             /* never on the wire */
+	WS_NO_STATUS = 1005, /* never on the wire */
+	WS_ABNORMAL = 1006,  /* never on the wire */
 	WS_INVALID_DATA = 1007,
 	WS_POLICY = 1008,
 	WS_TOO_BIG = 1009,
@@ -59,8 +59,8 @@ void ws_set_init(struct ws_set *set);
 void ws_reconfigure(struct ws_set *set);
 
 struct ws_want {
-	struct str protocol;    /* the subprotocol we speak: "jmap"; or STR_NONE */
-	bool check_origin;      /* foreign Origin is 403 */
+	struct str protocol; /* the subprotocol we speak: "jmap"; or STR_NONE */
+	bool check_origin;   /* foreign Origin is 403 */
 	/* Largest message, bytes; asked for at each message's first frame. */
 	uint64_t (*max_message)(void);
 	/* NULL: of no set; it then looks at the configuration each second. */
@@ -77,7 +77,7 @@ bool ws_wanted(const struct http_request *r);
  * Sec-WebSocket-Version: 13). Call before authentication.
  */
 unsigned ws_check(const struct http_request *r, const struct ws_want *want,
-		const char **why_r);
+	const char **why_r);
 /* Answers such a refusal with its fields. */
 void ws_refuse(struct stream *s, unsigned status, const char *why);
 
@@ -86,14 +86,14 @@ void ws_refuse(struct stream *s, unsigned status, const char *why);
  * takes its time): 60 bytes.
  */
 struct ws_handshake {
-	char accept[32];        /* Sec-WebSocket-Accept, empty over HTTP/2 */
-	bool protocol;          /* was it offered? then it is echoed */
+	char accept[32]; /* Sec-WebSocket-Accept, empty over HTTP/2 */
+	bool protocol;	 /* was it offered? then it is echoed */
 };
 void ws_remember(const struct http_request *r, const struct ws_want *want,
-		struct ws_handshake *h_r);
+	struct ws_handshake *h_r);
 /* Answers 101 and makes the WebSocket. */
 struct ws *ws_accept(struct stream *s, const struct ws_handshake *h,
-		const struct ws_want *want, const struct ws_ops *ops, void *up);
+	const struct ws_want *want, const struct ws_ops *ops, void *up);
 
 void *ws_up(const struct ws *w);
 struct stream *ws_stream(const struct ws *w);

@@ -8,33 +8,33 @@
 #include "proto/ws/frame.h"
 #include "proto/ws/ws.h"
 
-#define WS_FRAGMENTS_MAX 1024           /* of one message */
-#define WS_CHOKE (1u << 20)             /* unsent bytes: read no more */
-#define WS_PONG_BACKLOG 65536           /* unsent bytes: only the newest Pong */
-#define WS_START_MAX 65536              /* bytes of a message over the limit */
-#define WS_MESSAGE_TIMEOUTS 10          /* a message: 10 ws-client-timeouts */
+#define WS_FRAGMENTS_MAX 1024  /* of one message */
+#define WS_CHOKE (1u << 20)    /* unsent bytes: read no more */
+#define WS_PONG_BACKLOG 65536  /* unsent bytes: only the newest Pong */
+#define WS_START_MAX 65536     /* bytes of a message over the limit */
+#define WS_MESSAGE_TIMEOUTS 10 /* a message: 10 ws-client-timeouts */
 
 enum ws_state {
 	WS_OPEN,
-	WS_CLOSING,             /* our Close is sent, the peer's is awaited */
-	WS_ENDING,              /* the stream ends; nothing is read or sent */
+	WS_CLOSING, /* our Close is sent, the peer's is awaited */
+	WS_ENDING,  /* the stream ends; nothing is read or sent */
 	WS_CLOSED,
 };
 
 /* What a frame or message in arrival needs; none is kept while idle. */
 struct ws_in {
 	uint64_t started_ms;
-	uint64_t limit;         /* bytes of the message under way */
-	uint64_t at;            /* payload bytes of this frame so far */
-	struct ws_head head;    /* of this frame, once head_whole */
-	struct buf msg;         /* unmasked payload of the message */
+	uint64_t limit;	     /* bytes of the message under way */
+	uint64_t at;	     /* payload bytes of this frame so far */
+	struct ws_head head; /* of this frame, once head_whole */
+	struct buf msg;	     /* unmasked payload of the message */
 	struct utf8 utf8;
-	unsigned fragments;     /* of the message; 0: none under way */
+	unsigned fragments; /* of the message; 0: none under way */
 	bool text;
 	bool head_whole;
-	bool too_big;           /* only its start is wanted */
+	bool too_big; /* only its start is wanted */
 	uint8_t bytes_n;
-	char bytes[WS_HEAD_MAX];        /* of a head in pieces */
+	char bytes[WS_HEAD_MAX]; /* of a head in pieces */
 	char control[WS_CONTROL_MAX];
 };
 
@@ -49,21 +49,21 @@ struct ws {
 	void *up;
 	uint64_t (*max_message)(void);
 	struct ws_set *set;
-	struct cds_list_head node;      /* set->all */
+	struct cds_list_head node; /* set->all */
 	union {
 		struct timer timer;
-		struct defer free;      /* once closed */
+		struct defer free; /* once closed */
 	};
 	struct ws_in *in;
-	struct ws_pong *pong;   /* waits for room */
-	uint64_t ping_ms;       /* when the last Ping left */
-	uint64_t alive_ms;      /* life that the stream does not know of */
-	uint32_t timeout_s;     /* ws-client-timeout when last looked at */
-	uint16_t code;          /* for on_closed */
-	uint8_t state;          /* enum ws_state */
-	bool paused : 1;        /* by the layer above */
-	bool choked : 1;        /* unsent bytes are over WS_CHOKE */
-	bool in_data : 1;       /* on_data runs */
+	struct ws_pong *pong; /* waits for room */
+	uint64_t ping_ms;     /* when the last Ping left */
+	uint64_t alive_ms;    /* life that the stream does not know of */
+	uint32_t timeout_s;   /* ws-client-timeout when last looked at */
+	uint16_t code;	      /* for on_closed */
+	uint8_t state;	      /* enum ws_state */
+	bool paused : 1;      /* by the layer above */
+	bool choked : 1;      /* unsent bytes are over WS_CHOKE */
+	bool in_data : 1;     /* on_data runs */
 };
 _Static_assert(sizeof(struct ws) <= 160, "an idle WebSocket is small");
 
