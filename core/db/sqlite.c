@@ -61,17 +61,39 @@ static const struct {
 	{SQLITE_READONLY, -EROFS},
 };
 
+static bool no_space(int sys)
+{
+	return sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
+}
+
+/*
+ * Whether a failed write found no room. SQLite says SQLITE_FULL for ENOSPC only; a
+ * quota is an I/O error to it, and by the time we ask, errno may be another call's.
+ */
+static bool log_no_space(sqlite3 *c)
+{
+	sqlite3_file *f = NULL;
+	int sys = 0;
+
+	if (sqlite3_file_control(c, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &f) ||
+		!f || !f->pMethods)
+		return false;
+	if (f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &sys))
+		return false;
+	return no_space(sys);
+}
+
 static int class_of(sqlite3 *c, int code)
 {
 	int sys = c ? sqlite3_system_errno(c) : 0;
 
+	if (code == SQLITE_IOERR_WRITE && c && log_no_space(c))
+		return -ENOSPC;
 	code &= 0xff;
-	if (code == SQLITE_IOERR || code == SQLITE_CANTOPEN) {
-		if (sys == ENOSPC || sys == EDQUOT || sys == EFBIG)
-			return -ENOSPC;
-		if (code == SQLITE_CANTOPEN && sys == ENOENT)
-			return -ENOENT;
-	}
+	if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && no_space(sys))
+		return -ENOSPC;
+	if (code == SQLITE_CANTOPEN && sys == ENOENT)
+		return -ENOENT;
 	for (size_t i = 0; i < countof(classes); i++)
 		if (classes[i].sqlite == code)
 			return classes[i].class;

@@ -109,7 +109,7 @@ int blob_write(struct tx *t, const uint8_t sha[SHA256_LEN], struct str raw,
 		if (ret == 0)
 			ret = dir_sync(dir, e);
 		if (ret == -EDQUOT || ret == -EFBIG)
-			ret = -ENOSPC;
+			ret = err_set(e, -ENOSPC, "no room for a message");
 	}
 	free(dir);
 	path_fini(&p);

@@ -17,9 +17,9 @@
 static char dir[32], path[64];
 static struct err e;
 
-#define OK(call) \
-	do { \
-		if ((call) != 0) \
+#define OK(call)                                           \
+	do {                                               \
+		if ((call) != 0)                           \
 			fail_msg("%s: %s", #call, e.text); \
 	} while (0)
 
@@ -124,7 +124,7 @@ static void every_kind_of_value_comes_back(void **state)
 
 	OK(db_exec(db, "CREATE TABLE k (i, n, t, e, b, z)", &e));
 	OK(db_run(db, &e, "INSERT INTO k VALUES (?, ?, ?, ?, ?, ?)", "intbbt",
-			INT64_MIN, STR("text"), STR_NONE, STR("\0b"), STR_NONE));
+		INT64_MIN, STR("text"), STR_NONE, STR("\0b"), STR_NONE));
 	OK(db_stmt(db, "SELECT * FROM k", &s, &e));
 	assert_int_equal(db_step(s, &e), 1);
 	assert_int_equal(db_i64(s, 0), INT64_MIN);
@@ -166,11 +166,11 @@ static void errors_have_their_class(void **state)
 	assert_int_equal(db_stmt(db, "SELECT nonsense", &s, &e), -EINVAL);
 	assert_true(strlen(e.text) > 0);
 	OK(db_run(db, &e, "INSERT INTO t VALUES (?, 0)", "i", (int64_t)1));
-	assert_int_equal(db_run(db, &e, "INSERT INTO t VALUES (?, 1)", "i",
-					 (int64_t)1),
-			-EEXIST);
-	assert_int_equal(db_run(db, &e, "DELETE FROM t", "i", (int64_t)1),
-			-EINVAL);
+	assert_int_equal(
+		db_run(db, &e, "INSERT INTO t VALUES (?, 1)", "i", (int64_t)1),
+		-EEXIST);
+	assert_int_equal(
+		db_run(db, &e, "DELETE FROM t", "i", (int64_t)1), -EINVAL);
 	assert_int_equal(number(db, COUNT), 1);
 	OK(db_open(path, DB_READONLY, &reader, &e));
 	assert_int_equal(db_run(reader, &e, "DELETE FROM t", ""), -EROFS);
@@ -294,20 +294,20 @@ static void the_version_has_the_drivers_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			T(a_missing_file_is_made_on_demand_only),
-			T(files_are_private),
-			T(the_file_is_set_up_for_durable_small_commits),
-			T(a_version_is_kept),
-			T(every_kind_of_value_comes_back),
-			T(a_statement_is_prepared_once_and_comes_back_unbound),
-			T(errors_have_their_class),
-			T(what_is_no_database_is_corrupt),
-			T(a_read_transaction_is_one_snapshot),
-			T(a_rollback_undoes_even_under_an_open_read),
-			T(a_savepoint_is_undone_alone),
-			T(a_full_disk_kills_the_transaction_and_nothing_slips_by),
-			T(a_checkpoint_empties_the_log_for_the_next_writer),
-			T(the_version_has_the_drivers_name),
+		T(a_missing_file_is_made_on_demand_only),
+		T(files_are_private),
+		T(the_file_is_set_up_for_durable_small_commits),
+		T(a_version_is_kept),
+		T(every_kind_of_value_comes_back),
+		T(a_statement_is_prepared_once_and_comes_back_unbound),
+		T(errors_have_their_class),
+		T(what_is_no_database_is_corrupt),
+		T(a_read_transaction_is_one_snapshot),
+		T(a_rollback_undoes_even_under_an_open_read),
+		T(a_savepoint_is_undone_alone),
+		T(a_full_disk_kills_the_transaction_and_nothing_slips_by),
+		T(a_checkpoint_empties_the_log_for_the_next_writer),
+		T(the_version_has_the_drivers_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

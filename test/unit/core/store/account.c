@@ -11,7 +11,7 @@ static uint64_t add(struct fx *fx, int i)
 	uint64_t id;
 
 	OK(dir_add(fx->s, arena_fmt(&fx->arena, "u%d@example.org", i), STR_NONE,
-			&id, &fx->e));
+		&id, &fx->e));
 	return id;
 }
 
@@ -66,14 +66,14 @@ static void files_and_folders_are_private(void **state)
 		const char *path;
 		mode_t mode;
 	} want[] = {
-			{"", 0700},
-			{"lock", 0600},
-			{"directory.db", 0600},
-			{"accounts", 0700},
-			{"accounts/1", 0700},
-			{"accounts/1/mail.db", 0600},
-			{"accounts/1/blobs", 0700},
-			{"accounts/1/blobs/new", 0700},
+		{"", 0700},
+		{"lock", 0600},
+		{"directory.db", 0600},
+		{"accounts", 0700},
+		{"accounts/1", 0700},
+		{"accounts/1/mail.db", 0600},
+		{"accounts/1/blobs", 0700},
+		{"accounts/1/blobs/new", 0700},
 	};
 	mode_t old = umask(0);
 	struct fx *fx = fx_new();
@@ -105,8 +105,8 @@ static void a_newer_directory_is_refused_with_a_sentence(void **state)
 	set_version(fx, "directory.db", 3);
 	assert_int_equal(store_open(fx->dir, 4, NULL, &s, &fx->e), -EPROTO);
 	assert_non_null(strstr(fx->e.text,
-			"data-dir was written by a newer jmapd (schema 3, this "
-			"one knows 1)"));
+		"data-dir was written by a newer jmapd (schema 3, this "
+		"one knows 1)"));
 	set_version(fx, "directory.db", 1);
 	fx_open(fx, NULL);
 	fx_free(fx);
@@ -140,7 +140,8 @@ static void an_account_that_is_not_there_is_not_opened(void **state)
 }
 
 /* The fixture's bound is 8. */
-static void handles_beyond_the_bound_are_closed_and_pinned_ones_stay(void **state)
+static void handles_beyond_the_bound_are_closed_and_pinned_ones_stay(
+	void **state)
 {
 	struct fx *fx = fx_bare(NULL);
 	struct account *a[12], *again;
@@ -168,7 +169,8 @@ static void handles_beyond_the_bound_are_closed_and_pinned_ones_stay(void **stat
 	fx_free(fx);
 }
 
-static void an_account_removed_while_in_use_goes_with_its_last_user(void **state)
+static void an_account_removed_while_in_use_goes_with_its_last_user(
+	void **state)
 {
 	struct fx *fx = fx_new();
 	struct dir_account d;
@@ -320,24 +322,20 @@ static void many_threads_share_few_handles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(a_second_process_is_refused),
-			cmocka_unit_test(a_closed_store_can_be_opened_again),
-			cmocka_unit_test(files_and_folders_are_private),
-			cmocka_unit_test(
-					a_newer_directory_is_refused_with_a_sentence),
-			cmocka_unit_test(
-					a_newer_account_is_refused_and_others_work),
-			cmocka_unit_test(
-					an_account_that_is_not_there_is_not_opened),
-			cmocka_unit_test(
-					handles_beyond_the_bound_are_closed_and_pinned_ones_stay),
-			cmocka_unit_test(
-					an_account_removed_while_in_use_goes_with_its_last_user),
-			cmocka_unit_test(
-					a_folder_without_an_account_is_swept_away),
-			cmocka_unit_test(
-					a_folder_of_a_failed_attempt_is_in_nobodys_way),
-			cmocka_unit_test(many_threads_share_few_handles),
+		cmocka_unit_test(a_second_process_is_refused),
+		cmocka_unit_test(a_closed_store_can_be_opened_again),
+		cmocka_unit_test(files_and_folders_are_private),
+		cmocka_unit_test(a_newer_directory_is_refused_with_a_sentence),
+		cmocka_unit_test(a_newer_account_is_refused_and_others_work),
+		cmocka_unit_test(an_account_that_is_not_there_is_not_opened),
+		cmocka_unit_test(
+			handles_beyond_the_bound_are_closed_and_pinned_ones_stay),
+		cmocka_unit_test(
+			an_account_removed_while_in_use_goes_with_its_last_user),
+		cmocka_unit_test(a_folder_without_an_account_is_swept_away),
+		cmocka_unit_test(
+			a_folder_of_a_failed_attempt_is_in_nobodys_way),
+		cmocka_unit_test(many_threads_share_few_handles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

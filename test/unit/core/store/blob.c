@@ -18,9 +18,9 @@ static uint64_t add(struct fx *fx, struct str raw)
 {
 	uint64_t inbox = fx_role(fx, "inbox");
 	struct email_new n = {
-			.raw = raw,
-			.mailboxes = &inbox,
-			.mailboxes_n = 1,
+		.raw = raw,
+		.mailboxes = &inbox,
+		.mailboxes_n = 1,
 	};
 
 	return fx_add_new(fx, &n);
@@ -43,9 +43,9 @@ static const char *file_of(struct fx *fx, const char *folder, struct str raw)
 
 	sha256(raw, sha);
 	hex_add(&hex, str_n(sha, sizeof(sha)));
-	return arena_fmt(&fx->arena, "%s/accounts/1/%s/%s", fx->dir, folder,
-			buf_z(&hex))
-			.p;
+	return arena_fmt(
+		&fx->arena, "%s/accounts/1/%s/%s", fx->dir, folder, buf_z(&hex))
+		.p;
 }
 
 static bool is_file(struct fx *fx, const char *folder, struct str raw)
@@ -220,7 +220,8 @@ static void add_and_die(struct fx *fx)
 	add(fx, text(fx, 100000, 'd'));
 }
 
-static void a_file_whose_commit_never_came_is_deleted_at_the_next_open(void **state)
+static void a_file_whose_commit_never_came_is_deleted_at_the_next_open(
+	void **state)
 {
 	struct fx *fx = fx_new();
 	struct str large = text(fx, 100000, 'd');
@@ -236,15 +237,15 @@ static void a_file_whose_commit_never_came_is_deleted_at_the_next_open(void **st
 
 /* As after a death between the commit and the move. */
 static void a_committed_file_that_was_not_moved_is_moved_at_the_next_open(
-		void **state)
+	void **state)
 {
 	struct fx *fx = fx_new();
 	struct str large = text(fx, 100000, 'd');
 
 	added(fx, large);
 	assert_int_equal(rename(file_of(fx, "blobs", large),
-					 file_of(fx, "blobs/new", large)),
-			0);
+				 file_of(fx, "blobs/new", large)),
+		0);
 	fx_begin(fx, TX_READ); /* it is read from there, too */
 	assert_int_equal(read_raw(fx, large), 1);
 	fx_end(fx);
@@ -255,7 +256,8 @@ static void a_committed_file_that_was_not_moved_is_moved_at_the_next_open(
 }
 
 /* As after a death between the commit and the deletion. */
-static void a_file_of_a_destroyed_email_is_deleted_at_the_next_open(void **state)
+static void a_file_of_a_destroyed_email_is_deleted_at_the_next_open(
+	void **state)
 {
 	struct fx *fx = fx_new();
 	struct str large = text(fx, 100000, 'd');
@@ -288,24 +290,20 @@ static void a_file_that_was_lost_reads_as_not_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(
-					up_to_64_kb_it_is_a_row_above_a_private_file),
-			cmocka_unit_test(an_empty_message_is_a_message),
-			cmocka_unit_test(
-					the_last_email_takes_a_shared_file_along),
-			cmocka_unit_test(
-					destroyed_and_added_in_one_commit_it_stays),
-			cmocka_unit_test(
-					a_small_message_two_emails_share_outlives_one),
-			cmocka_unit_test(what_is_undone_leaves_no_file),
-			cmocka_unit_test(a_destroy_that_is_undone_keeps_the_file),
-			cmocka_unit_test(
-					a_file_whose_commit_never_came_is_deleted_at_the_next_open),
-			cmocka_unit_test(
-					a_committed_file_that_was_not_moved_is_moved_at_the_next_open),
-			cmocka_unit_test(
-					a_file_of_a_destroyed_email_is_deleted_at_the_next_open),
-			cmocka_unit_test(a_file_that_was_lost_reads_as_not_there),
+		cmocka_unit_test(up_to_64_kb_it_is_a_row_above_a_private_file),
+		cmocka_unit_test(an_empty_message_is_a_message),
+		cmocka_unit_test(the_last_email_takes_a_shared_file_along),
+		cmocka_unit_test(destroyed_and_added_in_one_commit_it_stays),
+		cmocka_unit_test(a_small_message_two_emails_share_outlives_one),
+		cmocka_unit_test(what_is_undone_leaves_no_file),
+		cmocka_unit_test(a_destroy_that_is_undone_keeps_the_file),
+		cmocka_unit_test(
+			a_file_whose_commit_never_came_is_deleted_at_the_next_open),
+		cmocka_unit_test(
+			a_committed_file_that_was_not_moved_is_moved_at_the_next_open),
+		cmocka_unit_test(
+			a_file_of_a_destroyed_email_is_deleted_at_the_next_open),
+		cmocka_unit_test(a_file_that_was_lost_reads_as_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,8 +183,9 @@ static void age(struct fx *fx, uint64_t up_to)
 	int64_t old_s = clock_real_ms() / 1000 - 31 * 86400;
 
 	OK(db_open(fx_path(fx, "accounts/1/mail.db"), 0, &db, &fx->e));
-	OK(db_run(db, &fx->e, "UPDATE change_log SET time = ? WHERE modseq <= ?",
-			"ii", old_s, (int64_t)up_to));
+	OK(db_run(db, &fx->e,
+		"UPDATE change_log SET time = ? WHERE modseq <= ?", "ii", old_s,
+		(int64_t)up_to));
 	db_close(db);
 }
 
@@ -248,27 +249,25 @@ static void a_delivery_moves_the_state_of_emaildelivery(void **state)
 	n.mailboxes = &inbox;
 	fx_add_new(fx, &n);
 	fx_commit(fx);
-	assert_int_equal(state_of(fx, TYPE_EMAIL_DELIVERY),
-			state_of(fx, TYPE_EMAIL));
+	assert_int_equal(
+		state_of(fx, TYPE_EMAIL_DELIVERY), state_of(fx, TYPE_EMAIL));
 	fx_free(fx);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(changes_of_one_email_become_one),
-			cmocka_unit_test(
-					it_stops_after_any_object_even_inside_a_commit),
-			cmocka_unit_test(the_same_state_has_no_changes),
-			cmocka_unit_test(states_that_never_were_are_refused),
-			cmocka_unit_test(only_counts_or_more_is_told_apart),
-			cmocka_unit_test(
-					counts_and_a_rename_in_one_commit_are_more_than_counts),
-			cmocka_unit_test(after_30_days_old_states_are_refused),
-			cmocka_unit_test(
-					an_old_state_that_still_stands_is_answered),
-			cmocka_unit_test(
-					a_delivery_moves_the_state_of_emaildelivery),
+		cmocka_unit_test(changes_of_one_email_become_one),
+		cmocka_unit_test(
+			it_stops_after_any_object_even_inside_a_commit),
+		cmocka_unit_test(the_same_state_has_no_changes),
+		cmocka_unit_test(states_that_never_were_are_refused),
+		cmocka_unit_test(only_counts_or_more_is_told_apart),
+		cmocka_unit_test(
+			counts_and_a_rename_in_one_commit_are_more_than_counts),
+		cmocka_unit_test(after_30_days_old_states_are_refused),
+		cmocka_unit_test(an_old_state_that_still_stands_is_answered),
+		cmocka_unit_test(a_delivery_moves_the_state_of_emaildelivery),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,9 +30,9 @@ static void an_account_is_found_by_name_id_and_address(void **state)
 	uint64_t id = add(fx, "Alice@Example.ORG");
 	struct dir_account a;
 
-	assert_int_equal(dir_by_name(fx->s, STR("aLICE@example.org"), &a, &hash,
-					 &fx->e),
-			1);
+	assert_int_equal(
+		dir_by_name(fx->s, STR("aLICE@example.org"), &a, &hash, &fx->e),
+		1);
 	assert_int_equal(a.id, id);
 	assert_int_equal(a.version, 1);
 	assert_string_equal(a.name, "alice@example.org");
@@ -40,9 +40,9 @@ static void an_account_is_found_by_name_id_and_address(void **state)
 	assert_int_equal(dir_by_id(fx->s, id, &a, &fx->e), 1);
 	assert_int_equal(dir_by_id(fx->s, id + 1, &a, &fx->e), 0);
 	assert_int_equal(by_address(fx, "ALICE@example.org"), id);
-	assert_int_equal(dir_by_name(fx->s, STR("bob@example.org"), &a, NULL,
-					 &fx->e),
-			0);
+	assert_int_equal(
+		dir_by_name(fx->s, STR("bob@example.org"), &a, NULL, &fx->e),
+		0);
 	assert_int_equal(dir_by_name(fx->s, STR("\xff"), &a, NULL, &fx->e), 0);
 	fx_free(fx);
 }
@@ -50,8 +50,8 @@ static void an_account_is_found_by_name_id_and_address(void **state)
 static void a_new_account_has_the_six_mailboxes(void **state)
 {
 	struct fx *fx = fx_new();
-	static const char *const roles[] = {"inbox", "drafts", "sent",
-			"archive", "junk", "trash"};
+	static const char *const roles[] = {
+		"inbox", "drafts", "sent", "archive", "junk", "trash"};
 	const struct mailbox *m;
 	size_t n;
 
@@ -74,17 +74,17 @@ static void a_taken_name_or_address_is_refused(void **state)
 	uint64_t id, bob = add(fx, "bob@example.org");
 
 	add(fx, "alice@example.org");
-	assert_int_equal(dir_add(fx->s, STR("ALICE@example.org"), STR_NONE, &id,
-					 &fx->e),
-			-EEXIST);
-	OK(dir_add_address(fx->s, STR("bob@example.org"), STR("rob@example.org"),
-			&fx->e));
-	assert_int_equal(dir_add(fx->s, STR("rob@example.org"), STR_NONE, &id,
-					 &fx->e),
-			-EEXIST);
+	assert_int_equal(
+		dir_add(fx->s, STR("ALICE@example.org"), STR_NONE, &id, &fx->e),
+		-EEXIST);
+	OK(dir_add_address(
+		fx->s, STR("bob@example.org"), STR("rob@example.org"), &fx->e));
+	assert_int_equal(
+		dir_add(fx->s, STR("rob@example.org"), STR_NONE, &id, &fx->e),
+		-EEXIST);
 	assert_int_equal(dir_add_address(fx->s, STR("alice@example.org"),
-					 STR("Rob@example.org"), &fx->e),
-			-EEXIST);
+				 STR("Rob@example.org"), &fx->e),
+		-EEXIST);
 	assert_int_equal(by_address(fx, "rob@example.org"), bob);
 	fx_free(fx);
 }
@@ -92,22 +92,22 @@ static void a_taken_name_or_address_is_refused(void **state)
 static void what_is_no_address_is_refused(void **state)
 {
 	static const char *const bad[] = {"", "alice", "@example.org", "alice@",
-			"a b@example.org", "a@b@example.org", ".a@example.org",
-			"a.@example.org", "a..b@example.org", "a@example..org",
-			"a@example.org.", "a@-x.org", "a@x-.org", "a@x_y.org",
-			"\"a\"@example.org", "a@[127.0.0.1]", "a\n@example.org",
-			"a\xff@example.org", "a,b@example.org", "../x@y"};
+		"a b@example.org", "a@b@example.org", ".a@example.org",
+		"a.@example.org", "a..b@example.org", "a@example..org",
+		"a@example.org.", "a@-x.org", "a@x-.org", "a@x_y.org",
+		"\"a\"@example.org", "a@[127.0.0.1]", "a\n@example.org",
+		"a\xff@example.org", "a,b@example.org", "../x@y"};
 	static const char *const good[] = {"a@b", "a.b-c_d=e@example.org",
-			"\xc3\xa9t\xc3\xa9@ex\xc3\xa4mple.org",
-			"o'neil/x@a-b.c-d", "user+tag@example.org"};
+		"\xc3\xa9t\xc3\xa9@ex\xc3\xa4mple.org", "o'neil/x@a-b.c-d",
+		"user+tag@example.org"};
 	struct fx *fx = fx_bare(NULL);
 	struct buf b cleanup(buf_fini) = {0};
 	uint64_t id;
 
 	for (size_t i = 0; i < countof(bad); i++) {
-		assert_int_equal(dir_add(fx->s, str_of(bad[i]), STR_NONE, &id,
-						 &fx->e),
-				-EINVAL);
+		assert_int_equal(
+			dir_add(fx->s, str_of(bad[i]), STR_NONE, &id, &fx->e),
+			-EINVAL);
 		assert_int_equal(by_address(fx, bad[i]), 0);
 	}
 	for (size_t i = 0; i < countof(good); i++)
@@ -119,7 +119,8 @@ static void what_is_no_address_is_refused(void **state)
 static void an_address_has_at_most_254_bytes(void **state)
 {
 	struct buf out cleanup(buf_fini) = {0}, a cleanup(buf_fini) = {0};
-	const char *label = "abcdefghi.abcdefghi.abcdefghi.abcdefghi.abcdefghi.";
+	const char *label =
+		"abcdefghi.abcdefghi.abcdefghi.abcdefghi.abcdefghi.";
 
 	buf_addz(&a, "abc@");
 	for (int i = 0; i < 5; i++)
@@ -144,7 +145,7 @@ static void detail_goes_to_the_user_unless_an_alias_says_else(void **state)
 	assert_int_equal(by_address(fx, "+alice@example.org"), 0);
 	assert_int_equal(by_address(fx, "carol+x@example.org"), 0);
 	OK(dir_add_address(fx->s, STR("bob@example.org"),
-			STR("alice+lists@example.org"), &fx->e));
+		STR("alice+lists@example.org"), &fx->e));
 	assert_int_equal(by_address(fx, "alice+lists@example.org"), bob);
 	OK(dir_remove_address(fx->s, STR("Alice+Lists@example.org"), &fx->e));
 	assert_int_equal(by_address(fx, "alice+lists@example.org"), alice);
@@ -156,20 +157,20 @@ static void an_address_that_cannot_go_stays(void **state)
 	struct fx *fx = fx_bare(NULL);
 	uint64_t alice = add(fx, "alice@example.org");
 
-	assert_int_equal(dir_remove_address(fx->s, STR("alice@example.org"),
-					 &fx->e),
-			-EINVAL);
-	assert_int_equal(dir_remove_address(fx->s, STR("bob@example.org"),
-					 &fx->e),
-			-ENOENT);
-	assert_int_equal(dir_remove_address(fx->s, STR("bob"), &fx->e),
-			-EINVAL);
+	assert_int_equal(
+		dir_remove_address(fx->s, STR("alice@example.org"), &fx->e),
+		-EINVAL);
+	assert_int_equal(
+		dir_remove_address(fx->s, STR("bob@example.org"), &fx->e),
+		-ENOENT);
+	assert_int_equal(
+		dir_remove_address(fx->s, STR("bob"), &fx->e), -EINVAL);
 	assert_int_equal(dir_add_address(fx->s, STR("bob@example.org"),
-					 STR("x@example.org"), &fx->e),
-			-ENOENT);
+				 STR("x@example.org"), &fx->e),
+		-ENOENT);
 	assert_int_equal(dir_add_address(fx->s, STR("alice@example.org"),
-					 STR("x"), &fx->e),
-			-EINVAL);
+				 STR("x"), &fx->e),
+		-EINVAL);
 	assert_int_equal(by_address(fx, "alice@example.org"), alice);
 	fx_free(fx);
 }
@@ -181,17 +182,17 @@ static void a_new_hash_grows_the_version(void **state)
 	struct dir_account a, b;
 
 	add(fx, "alice@example.org");
-	OK(dir_set_hash(fx->s, STR("alice@example.org"), STR("new"), &a,
-			&fx->e));
+	OK(dir_set_hash(
+		fx->s, STR("alice@example.org"), STR("new"), &a, &fx->e));
 	assert_int_equal(a.version, 2);
-	assert_int_equal(dir_by_name(fx->s, STR("alice@example.org"), &b, &hash,
-					 &fx->e),
-			1);
+	assert_int_equal(
+		dir_by_name(fx->s, STR("alice@example.org"), &b, &hash, &fx->e),
+		1);
 	assert_int_equal(b.version, 2);
 	assert_true(str_eq(buf_str(&hash), STR("new")));
 	assert_int_equal(dir_set_hash(fx->s, STR("bob@example.org"), STR("x"),
-					 &a, &fx->e),
-			-ENOENT);
+				 &a, &fx->e),
+		-ENOENT);
 	fx_free(fx);
 }
 
@@ -214,7 +215,7 @@ static void a_token_logs_in_until_it_is_revoked(void **state)
 	assert_int_equal(dir_by_token(fx->s, sha_b, &a, &fx->e), 1);
 	assert_int_equal(a.version, 2);
 	OK(dir_revoke_token(fx->s, alice,
-			arena_fmt(&fx->arena, "%d", (int)laptop), &a, &fx->e));
+		arena_fmt(&fx->arena, "%d", (int)laptop), &a, &fx->e));
 	assert_int_equal(dir_by_token(fx->s, sha_b, &a, &fx->e), 0);
 	fx_free(fx);
 }
@@ -230,20 +231,20 @@ static void a_token_that_cannot_be_is_refused(void **state)
 	memset(longer, 'x', 64);
 	add(fx, "alice@example.org");
 	OK(dir_add_token(fx->s, alice, STR("phone"), sha_a, &id, &fx->e));
-	assert_int_equal(dir_add_token(fx->s, alice, STR("phone"), sha_b, &id,
-					 &fx->e),
-			-EEXIST);
-	assert_int_equal(dir_add_token(fx->s, alice, STR(""), sha_b, &id,
-					 &fx->e),
-			-EINVAL);
-	assert_int_equal(dir_add_token(fx->s, alice, str_of(longer), sha_b, &id,
-					 &fx->e),
-			-EINVAL);
+	assert_int_equal(
+		dir_add_token(fx->s, alice, STR("phone"), sha_b, &id, &fx->e),
+		-EEXIST);
+	assert_int_equal(
+		dir_add_token(fx->s, alice, STR(""), sha_b, &id, &fx->e),
+		-EINVAL);
+	assert_int_equal(
+		dir_add_token(fx->s, alice, str_of(longer), sha_b, &id, &fx->e),
+		-EINVAL);
 	assert_int_equal(dir_add_token(fx->s, STR("bob@example.org"), STR("x"),
-					 sha_b, &id, &fx->e),
-			-ENOENT);
+				 sha_b, &id, &fx->e),
+		-ENOENT);
 	assert_int_equal(dir_revoke_token(fx->s, alice, STR("fax"), &a, &fx->e),
-			-ENOENT);
+		-ENOENT);
 	assert_int_equal(dir_by_id(fx->s, 1, &a, &fx->e), 1);
 	assert_int_equal(a.version, 1);
 	fx_free(fx);
@@ -279,20 +280,20 @@ static void lists_come_in_order_and_can_end(void **state)
 	OK(dir_each(fx->s, collect_account, &b, &fx->e));
 	assert_string_equal(buf_z(&b), "alice@example.org bob@example.org ");
 	buf_reset(&b);
-	assert_int_equal(dir_each(fx->s, first_account_only, &b, &fx->e),
-			-ECANCELED);
+	assert_int_equal(
+		dir_each(fx->s, first_account_only, &b, &fx->e), -ECANCELED);
 	assert_string_equal(buf_z(&b), "alice@example.org ");
 	buf_reset(&b);
-	OK(dir_add_token(fx->s, STR("bob@example.org"), STR("z"), sha_a, &id,
-			&fx->e));
-	OK(dir_add_token(fx->s, STR("bob@example.org"), STR("a"), sha_b, &id,
-			&fx->e));
-	OK(dir_each_token(fx->s, STR("bob@example.org"), collect_token, &b,
-			&fx->e));
+	OK(dir_add_token(
+		fx->s, STR("bob@example.org"), STR("z"), sha_a, &id, &fx->e));
+	OK(dir_add_token(
+		fx->s, STR("bob@example.org"), STR("a"), sha_b, &id, &fx->e));
+	OK(dir_each_token(
+		fx->s, STR("bob@example.org"), collect_token, &b, &fx->e));
 	assert_string_equal(buf_z(&b), "z a ");
 	assert_int_equal(dir_each_token(fx->s, STR("carol@example.org"),
-					 collect_token, &b, &fx->e),
-			-ENOENT);
+				 collect_token, &b, &fx->e),
+		-ENOENT);
 	fx_free(fx);
 }
 
@@ -335,23 +336,21 @@ static void ids_of_failed_and_removed_accounts_are_not_used_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(
-					an_account_is_found_by_name_id_and_address),
-			cmocka_unit_test(a_new_account_has_the_six_mailboxes),
-			cmocka_unit_test(a_taken_name_or_address_is_refused),
-			cmocka_unit_test(what_is_no_address_is_refused),
-			cmocka_unit_test(an_address_has_at_most_254_bytes),
-			cmocka_unit_test(
-					detail_goes_to_the_user_unless_an_alias_says_else),
-			cmocka_unit_test(an_address_that_cannot_go_stays),
-			cmocka_unit_test(a_new_hash_grows_the_version),
-			cmocka_unit_test(a_token_logs_in_until_it_is_revoked),
-			cmocka_unit_test(a_token_that_cannot_be_is_refused),
-			cmocka_unit_test(lists_come_in_order_and_can_end),
-			cmocka_unit_test(
-					a_removed_account_is_gone_with_all_it_had),
-			cmocka_unit_test(
-					ids_of_failed_and_removed_accounts_are_not_used_again),
+		cmocka_unit_test(an_account_is_found_by_name_id_and_address),
+		cmocka_unit_test(a_new_account_has_the_six_mailboxes),
+		cmocka_unit_test(a_taken_name_or_address_is_refused),
+		cmocka_unit_test(what_is_no_address_is_refused),
+		cmocka_unit_test(an_address_has_at_most_254_bytes),
+		cmocka_unit_test(
+			detail_goes_to_the_user_unless_an_alias_says_else),
+		cmocka_unit_test(an_address_that_cannot_go_stays),
+		cmocka_unit_test(a_new_hash_grows_the_version),
+		cmocka_unit_test(a_token_logs_in_until_it_is_revoked),
+		cmocka_unit_test(a_token_that_cannot_be_is_refused),
+		cmocka_unit_test(lists_come_in_order_and_can_end),
+		cmocka_unit_test(a_removed_account_is_gone_with_all_it_had),
+		cmocka_unit_test(
+			ids_of_failed_and_removed_accounts_are_not_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

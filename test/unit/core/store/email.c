@@ -26,18 +26,18 @@ static void assert_keywords(struct fx *fx, uint64_t id, const char *want)
 static void what_was_added_is_what_is_found(void **state)
 {
 	struct fx *fx = begun();
-	struct str keywords[] = {STR("$flagged"), STR("zulu"), STR("$seen"),
-			STR("alpha")};
+	struct str keywords[] = {
+		STR("$flagged"), STR("zulu"), STR("$seen"), STR("alpha")};
 	uint64_t boxes[] = {fx_role(fx, "archive"), fx_role(fx, "inbox")};
 	struct email_new n = {
-			.raw = STR("Subject: \xff\r\n\r\n\0body"),
-			.received_ms = 1234567890123,
-			.keywords = keywords,
-			.keywords_n = countof(keywords),
-			.mailboxes = boxes,
-			.mailboxes_n = countof(boxes),
-			.card = STR("any\0bytes"),
-			.sent_ms = INT64_MIN,
+		.raw = STR("Subject: \xff\r\n\r\n\0body"),
+		.received_ms = 1234567890123,
+		.keywords = keywords,
+		.keywords_n = countof(keywords),
+		.mailboxes = boxes,
+		.mailboxes_n = countof(boxes),
+		.card = STR("any\0bytes"),
+		.sent_ms = INT64_MIN,
 	};
 	struct buf raw cleanup(buf_fini) = {0};
 	uint8_t sha[SHA256_LEN];
@@ -70,11 +70,11 @@ static void what_is_not_wanted_is_left_out(void **state)
 	struct str seen = STR("$seen");
 	uint64_t inbox = fx_role(fx, "inbox"), id;
 	struct email_new n = {
-			.mailboxes = &inbox,
-			.mailboxes_n = 1,
-			.keywords = &seen,
-			.keywords_n = 1,
-			.card = STR("card"),
+		.mailboxes = &inbox,
+		.mailboxes_n = 1,
+		.keywords = &seen,
+		.keywords_n = 1,
+		.card = STR("card"),
 	};
 	struct email m;
 
@@ -82,8 +82,8 @@ static void what_is_not_wanted_is_left_out(void **state)
 	assert_int_equal(email_find(fx->t, id, 0, &fx->arena, &m, &fx->e), 1);
 	assert_int_equal(m.card.n, 0);
 	assert_int_equal(m.keywords_n, 0);
-	assert_int_equal(email_find(fx->t, id + 1, 0, &fx->arena, &m, &fx->e),
-			0);
+	assert_int_equal(
+		email_find(fx->t, id + 1, 0, &fx->arena, &m, &fx->e), 0);
 	fx_free(fx);
 }
 
@@ -92,19 +92,19 @@ static void a_mailbox_that_is_not_there_is_refused(void **state)
 	struct fx *fx = begun();
 	uint64_t inbox = fx_role(fx, "inbox"), id, thread;
 	uint64_t bad[] = {inbox, 4711};
-	struct email_new n = {.raw = STR("x"), .mailboxes = bad,
-			.mailboxes_n = 2};
+	struct email_new n = {
+		.raw = STR("x"), .mailboxes = bad, .mailboxes_n = 2};
 
 	assert_int_equal(email_add(fx->t, &n, &id, &thread, &fx->e),
-			EMAIL_MAILBOX_NOT_FOUND);
+		EMAIL_MAILBOX_NOT_FOUND);
 	n.mailboxes_n = 0;
 	assert_int_equal(email_add(fx->t, &n, &id, &thread, &fx->e),
-			EMAIL_MAILBOX_NOT_FOUND);
+		EMAIL_MAILBOX_NOT_FOUND);
 	id = fx_add(fx, inbox, 1);
 	assert_int_equal(email_update(fx->t, id, NULL, 0, bad, 2, &fx->e),
-			EMAIL_MAILBOX_NOT_FOUND);
+		EMAIL_MAILBOX_NOT_FOUND);
 	assert_int_equal(email_update(fx->t, id, NULL, 0, bad, 0, &fx->e),
-			EMAIL_MAILBOX_NOT_FOUND);
+		EMAIL_MAILBOX_NOT_FOUND);
 	assert_counts(fx, inbox, 1, 1, 1, 1);
 	fx_free(fx);
 }
@@ -114,7 +114,7 @@ static void an_email_that_is_not_there_is_refused(void **state)
 	struct fx *fx = begun();
 
 	assert_int_equal(email_update(fx->t, 7, NULL, 0, NULL, 0, &fx->e),
-			EMAIL_NOT_FOUND);
+		EMAIL_NOT_FOUND);
 	assert_int_equal(email_destroy(fx->t, 7, &fx->e), EMAIL_NOT_FOUND);
 	fx_free(fx);
 }
@@ -126,9 +126,9 @@ static void a_keyword_with_a_space_is_refused(void **state)
 	struct str bad[] = {STR("a b"), STR("")};
 
 	for (size_t i = 0; i < countof(bad); i++)
-		assert_int_equal(email_update(fx->t, id, &bad[i], 1, NULL, 0,
-						 &fx->e),
-				-EINVAL);
+		assert_int_equal(
+			email_update(fx->t, id, &bad[i], 1, NULL, 0, &fx->e),
+			-EINVAL);
 	fx_free(fx);
 }
 
@@ -191,10 +191,10 @@ static void drafts_are_not_unread(void **state)
 	struct str draft = STR("$draft");
 	uint64_t drafts = fx_role(fx, "drafts");
 	struct email_new n = {
-			.mailboxes = &drafts,
-			.mailboxes_n = 1,
-			.keywords = &draft,
-			.keywords_n = 1,
+		.mailboxes = &drafts,
+		.mailboxes_n = 1,
+		.keywords = &draft,
+		.keywords_n = 1,
 	};
 
 	fx_add_new(fx, &n);
@@ -205,19 +205,18 @@ static void drafts_are_not_unread(void **state)
 static void a_destroyed_email_leaves_nothing(void **state)
 {
 	static const char *const tables[] = {"SELECT count(*) FROM email",
-			"SELECT count(*) FROM body",
-			"SELECT count(*) FROM mailbox_email",
-			"SELECT count(*) FROM thread_mailbox",
-			"SELECT count(*) FROM thread_key",
-			"SELECT count(*) FROM blob"};
+		"SELECT count(*) FROM body",
+		"SELECT count(*) FROM mailbox_email",
+		"SELECT count(*) FROM thread_mailbox",
+		"SELECT count(*) FROM thread_key", "SELECT count(*) FROM blob"};
 	struct fx *fx = begun();
 	uint64_t inbox = fx_role(fx, "inbox"), id, thread;
 	struct str ids[] = {STR("<a@b>"), STR("<c@d>")};
 	struct email_new n = {
-			.mailboxes = &inbox,
-			.mailboxes_n = 1,
-			.message_ids = ids,
-			.message_ids_n = 2,
+		.mailboxes = &inbox,
+		.mailboxes_n = 1,
+		.message_ids = ids,
+		.message_ids_n = 2,
 	};
 	struct buf raw cleanup(buf_fini) = {0};
 	struct email m;
@@ -228,9 +227,8 @@ static void a_destroyed_email_leaves_nothing(void **state)
 	thread = m.thread;
 	OK(email_destroy(fx->t, id, &fx->e));
 	for (size_t i = 0; i < countof(tables); i++) {
-		assert_int_equal(db_number(fx->t->db, &rows, &fx->e, tables[i],
-						 ""),
-				1);
+		assert_int_equal(
+			db_number(fx->t->db, &rows, &fx->e, tables[i], ""), 1);
 		assert_int_equal(rows, 0);
 	}
 	assert_int_equal(blob_read(fx->t, &m.blob, &raw, &fx->e), 0);
@@ -246,16 +244,16 @@ static void a_destroyed_email_leaves_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(what_was_added_is_what_is_found),
-			cmocka_unit_test(what_is_not_wanted_is_left_out),
-			cmocka_unit_test(a_mailbox_that_is_not_there_is_refused),
-			cmocka_unit_test(an_email_that_is_not_there_is_refused),
-			cmocka_unit_test(a_keyword_with_a_space_is_refused),
-			cmocka_unit_test(keywords_and_mailboxes_change_apart),
-			cmocka_unit_test(the_same_again_is_no_change),
-			cmocka_unit_test(flags_do_not_change_the_thread),
-			cmocka_unit_test(drafts_are_not_unread),
-			cmocka_unit_test(a_destroyed_email_leaves_nothing),
+		cmocka_unit_test(what_was_added_is_what_is_found),
+		cmocka_unit_test(what_is_not_wanted_is_left_out),
+		cmocka_unit_test(a_mailbox_that_is_not_there_is_refused),
+		cmocka_unit_test(an_email_that_is_not_there_is_refused),
+		cmocka_unit_test(a_keyword_with_a_space_is_refused),
+		cmocka_unit_test(keywords_and_mailboxes_change_apart),
+		cmocka_unit_test(the_same_again_is_no_change),
+		cmocka_unit_test(flags_do_not_change_the_thread),
+		cmocka_unit_test(drafts_are_not_unread),
+		cmocka_unit_test(a_destroyed_email_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,24 +37,22 @@ static void every_window_from_both_ends_is_right(void **state)
 	for (int64_t pos = -N - 2; pos <= N + 2; pos++) {
 		for (uint64_t limit = 0; limit <= N + 1; limit++) {
 			for (int up = 0; up < 2; up++) {
-				struct email_ids r = query(fx,
-						(struct email_query){inbox, up,
-								pos, limit});
-				size_t first = (size_t)(
-						pos >= 0 ? pos
-							 : max_of(pos + N, 0));
+				struct email_ids r =
+					query(fx, (struct email_query){inbox,
+							  up, pos, limit});
+				size_t first =
+					(size_t)(pos >= 0 ? pos
+							  : max_of(pos + N, 0));
 
 				assert_int_equal(r.total, N);
 				assert_int_equal(r.position, first);
 				assert_int_equal(r.n,
-						first > N ? 0
-							  : min_of(limit,
-								    N - first));
+					first > N ? 0
+						  : min_of(limit, N - first));
 				for (size_t i = 0; i < r.n; i++)
 					assert_int_equal(r.at[i],
-							id[up ? first + i
-							      : N - 1 - first -
-									  i]);
+						id[up ? first + i
+						      : N - 1 - first - i]);
 			}
 		}
 	}
@@ -96,13 +94,13 @@ static void an_absurd_window_is_empty(void **state)
 {
 	uint64_t inbox, id[N];
 	struct fx *fx = filled(&inbox, id);
-	struct email_ids r = query(fx, (struct email_query){inbox, false,
-						       INT64_MAX, UINT64_MAX});
+	struct email_ids r = query(
+		fx, (struct email_query){inbox, false, INT64_MAX, UINT64_MAX});
 
 	assert_int_equal(r.n, 0);
 	assert_int_equal(r.total, N);
-	r = query(fx, (struct email_query){inbox, false, INT64_MIN,
-				      UINT64_MAX});
+	r = query(
+		fx, (struct email_query){inbox, false, INT64_MIN, UINT64_MAX});
 	assert_int_equal(r.n, N);
 	assert_int_equal(r.position, 0);
 	r = query(fx, (struct email_query){.mailbox = 4711, .limit = 5});
@@ -114,10 +112,10 @@ static void an_absurd_window_is_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(every_window_from_both_ends_is_right),
-			cmocka_unit_test(the_whole_account_is_a_list_too),
-			cmocka_unit_test(equal_dates_are_in_order_of_id),
-			cmocka_unit_test(an_absurd_window_is_empty),
+		cmocka_unit_test(every_window_from_both_ends_is_right),
+		cmocka_unit_test(the_whole_account_is_a_list_too),
+		cmocka_unit_test(equal_dates_are_in_order_of_id),
+		cmocka_unit_test(an_absurd_window_is_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

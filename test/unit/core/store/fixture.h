@@ -20,16 +20,16 @@
 struct fx {
 	char dir[32];
 	struct store *s;
-	uint64_t id;            /* alice@example.org */
+	uint64_t id; /* alice@example.org */
 	struct account *a;
 	struct tx *t;
 	struct arena arena;
 	struct err e;
 };
 
-#define OK(call) \
-	do { \
-		if ((call) != 0) \
+#define OK(call)                                               \
+	do {                                                   \
+		if ((call) != 0)                               \
 			fail_msg("%s: %s", #call, fx->e.text); \
 	} while (0)
 
@@ -131,9 +131,9 @@ static inline uint64_t fx_add_new(struct fx *fx, struct email_new *n)
 static inline uint64_t fx_add(struct fx *fx, uint64_t mailbox, int64_t received)
 {
 	struct email_new n = {
-			.mailboxes = &mailbox,
-			.mailboxes_n = 1,
-			.received_ms = received,
+		.mailboxes = &mailbox,
+		.mailboxes_n = 1,
+		.received_ms = received,
 	};
 
 	return fx_add_new(fx, &n);
@@ -165,8 +165,8 @@ static inline uint64_t fx_state(struct fx *fx, enum type type)
 	return v;
 }
 
-static inline struct changes fx_changes(struct fx *fx, enum type type,
-		uint64_t since, size_t max)
+static inline struct changes fx_changes(
+	struct fx *fx, enum type type, uint64_t since, size_t max)
 {
 	struct changes c;
 
@@ -175,7 +175,7 @@ static inline struct changes fx_changes(struct fx *fx, enum type type,
 }
 
 static inline void assert_counts(struct fx *fx, uint64_t id, uint64_t emails,
-		uint64_t unread, uint64_t threads, uint64_t unread_threads)
+	uint64_t unread, uint64_t threads, uint64_t unread_threads)
 {
 	struct mailbox m = fx_mailbox(fx, id);
 

@@ -4,12 +4,12 @@
 #include "test/unit/core/store/fixture.h"
 
 static int create(struct fx *fx, struct str name, uint64_t parent,
-		const char *role, uint64_t *id_r)
+	const char *role, uint64_t *id_r)
 {
 	struct mailbox m = {
-			.name = name,
-			.parent = parent,
-			.role = str_of(role),
+		.name = name,
+		.parent = parent,
+		.role = str_of(role),
 	};
 	int ret = mailbox_create(fx->t, &m, id_r, &fx->e);
 
@@ -37,10 +37,10 @@ static void what_is_set_is_what_is_found(void **state)
 {
 	struct fx *fx = begun();
 	struct mailbox m = {
-			.name = STR("M\xc3\xbcll"),
-			.role = STR("important"),
-			.sort_order = UINT32_MAX,
-			.subscribed = true,
+		.name = STR("M\xc3\xbcll"),
+		.role = STR("important"),
+		.sort_order = UINT32_MAX,
+		.subscribed = true,
 	};
 	uint64_t parent = made(fx, "parent", 0), id;
 	struct mailbox is;
@@ -60,7 +60,7 @@ static void what_is_set_is_what_is_found(void **state)
 	assert_int_equal(mailbox_with_role(fx->t, STR("nobody")), 0);
 	assert_int_equal(mailbox_with_role(fx->t, STR("")), 0);
 	assert_int_equal(
-			mailbox_find(fx->t, id + 1, &fx->arena, &is, &fx->e), 0);
+		mailbox_find(fx->t, id + 1, &fx->arena, &is, &fx->e), 0);
 	fx_free(fx);
 }
 
@@ -70,14 +70,14 @@ static void a_bad_name_is_refused(void **state)
 	char name[257];
 	uint64_t id;
 	static const struct str bad[] = {{"", 0}, {"a\nb", 3}, {"\x7f", 1},
-			{"a\0b", 3}, {"\xff", 1}, {"\xc3", 1}};
+		{"a\0b", 3}, {"\xff", 1}, {"\xc3", 1}};
 
 	for (size_t i = 0; i < countof(bad); i++)
-		assert_int_equal(create(fx, bad[i], 0, "", &id),
-				MAILBOX_BAD_NAME);
+		assert_int_equal(
+			create(fx, bad[i], 0, "", &id), MAILBOX_BAD_NAME);
 	memset(name, 'x', sizeof(name));
-	assert_int_equal(create(fx, str_n(name, 256), 0, "", &id),
-			MAILBOX_BAD_NAME);
+	assert_int_equal(
+		create(fx, str_n(name, 256), 0, "", &id), MAILBOX_BAD_NAME);
 	assert_int_equal(create(fx, str_n(name, 255), 0, "", &id), MAILBOX_OK);
 	fx_free(fx);
 }
@@ -103,8 +103,8 @@ static void a_parent_has_to_be_there(void **state)
 	struct fx *fx = begun();
 	uint64_t id;
 
-	assert_int_equal(create(fx, STR("a"), 4711, "", &id),
-			MAILBOX_BAD_PARENT);
+	assert_int_equal(
+		create(fx, STR("a"), 4711, "", &id), MAILBOX_BAD_PARENT);
 	fx_free(fx);
 }
 
@@ -133,8 +133,8 @@ static void a_tree_too_deep_is_refused(void **state)
 		id = made(fx, "x", id);
 		top = top ? top : id;
 	}
-	assert_int_equal(create(fx, STR("y"), id, "", &other),
-			MAILBOX_BAD_PARENT);
+	assert_int_equal(
+		create(fx, STR("y"), id, "", &other), MAILBOX_BAD_PARENT);
 	/* A tree that moves takes its own height along. */
 	m = fx_mailbox(fx, top);
 	m.parent = made(fx, "above", 0);
@@ -148,8 +148,8 @@ static void a_role_is_given_once(void **state)
 	uint64_t id, a = made(fx, "a", 0), inbox = fx_role(fx, "inbox");
 	struct mailbox m = fx_mailbox(fx, a);
 
-	assert_int_equal(create(fx, STR("b"), 0, "inbox", &id),
-			MAILBOX_ROLE_TAKEN);
+	assert_int_equal(
+		create(fx, STR("b"), 0, "inbox", &id), MAILBOX_ROLE_TAKEN);
 	m.role = STR("inbox");
 	assert_int_equal(mailbox_update(fx->t, &m, &fx->e), MAILBOX_ROLE_TAKEN);
 	m = fx_mailbox(fx, inbox);
@@ -164,8 +164,8 @@ static void what_is_not_there_cannot_change(void **state)
 	struct mailbox m = {.id = 4711, .name = STR("x")};
 
 	assert_int_equal(mailbox_update(fx->t, &m, &fx->e), MAILBOX_NOT_FOUND);
-	assert_int_equal(mailbox_destroy(fx->t, 4711, true, &fx->e),
-			MAILBOX_NOT_FOUND);
+	assert_int_equal(
+		mailbox_destroy(fx->t, 4711, true, &fx->e), MAILBOX_NOT_FOUND);
 	fx_free(fx);
 }
 
@@ -189,11 +189,11 @@ static void a_mailbox_with_a_child_or_email_stays(void **state)
 	struct fx *fx = begun();
 	uint64_t a = made(fx, "a", 0), b = made(fx, "b", a);
 
-	assert_int_equal(mailbox_destroy(fx->t, a, true, &fx->e),
-			MAILBOX_HAS_CHILD);
+	assert_int_equal(
+		mailbox_destroy(fx->t, a, true, &fx->e), MAILBOX_HAS_CHILD);
 	fx_add(fx, b, 1);
-	assert_int_equal(mailbox_destroy(fx->t, b, false, &fx->e),
-			MAILBOX_HAS_EMAIL);
+	assert_int_equal(
+		mailbox_destroy(fx->t, b, false, &fx->e), MAILBOX_HAS_EMAIL);
 	assert_int_equal(mailbox_destroy(fx->t, b, true, &fx->e), MAILBOX_OK);
 	assert_int_equal(mailbox_destroy(fx->t, a, false, &fx->e), MAILBOX_OK);
 	fx_free(fx);
@@ -244,30 +244,28 @@ static void the_list_is_in_order(void **state)
 	assert_int_equal(n, 46);
 	for (size_t i = 1; i < n; i++)
 		assert_true(m[i - 1].sort_order < m[i].sort_order ||
-				(m[i - 1].sort_order == m[i].sort_order &&
-						str_cmp(m[i - 1].name,
-								m[i].name) < 0));
+			    (m[i - 1].sort_order == m[i].sort_order &&
+				    str_cmp(m[i - 1].name, m[i].name) < 0));
 	fx_free(fx);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(what_is_set_is_what_is_found),
-			cmocka_unit_test(a_bad_name_is_refused),
-			cmocka_unit_test(siblings_have_different_names),
-			cmocka_unit_test(a_parent_has_to_be_there),
-			cmocka_unit_test(a_loop_is_refused),
-			cmocka_unit_test(a_tree_too_deep_is_refused),
-			cmocka_unit_test(a_role_is_given_once),
-			cmocka_unit_test(what_is_not_there_cannot_change),
-			cmocka_unit_test(
-					an_update_without_a_difference_is_no_change),
-			cmocka_unit_test(a_mailbox_with_a_child_or_email_stays),
-			cmocka_unit_test(
-					emails_that_are_elsewhere_too_survive_their_mailbox),
-			cmocka_unit_test(mailbox_ids_are_not_used_again),
-			cmocka_unit_test(the_list_is_in_order),
+		cmocka_unit_test(what_is_set_is_what_is_found),
+		cmocka_unit_test(a_bad_name_is_refused),
+		cmocka_unit_test(siblings_have_different_names),
+		cmocka_unit_test(a_parent_has_to_be_there),
+		cmocka_unit_test(a_loop_is_refused),
+		cmocka_unit_test(a_tree_too_deep_is_refused),
+		cmocka_unit_test(a_role_is_given_once),
+		cmocka_unit_test(what_is_not_there_cannot_change),
+		cmocka_unit_test(an_update_without_a_difference_is_no_change),
+		cmocka_unit_test(a_mailbox_with_a_child_or_email_stays),
+		cmocka_unit_test(
+			emails_that_are_elsewhere_too_survive_their_mailbox),
+		cmocka_unit_test(mailbox_ids_are_not_used_again),
+		cmocka_unit_test(the_list_is_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,11 +9,11 @@
 #define EMAILS 4000
 #define MAILBOXES 64
 #define STATES 24
-#define IDS 40                  /* message ids in play */
+#define IDS 40 /* message ids in play */
 #define SUBJECTS 3
 
 struct m_email {
-	uint64_t id, thread, boxes;     /* bits: index of mailbox */
+	uint64_t id, thread, boxes; /* bits: index of mailbox */
 	int64_t received;
 	bool seen, draft, other;
 	int key[3], subject, keys;
@@ -26,7 +26,7 @@ struct m_mailbox {
 struct model {
 	struct m_email email[EMAILS];
 	size_t emails;
-	struct m_mailbox box[MAILBOXES];        /* id 0: gone */
+	struct m_mailbox box[MAILBOXES]; /* id 0: gone */
 	size_t boxes;
 	uint64_t email_state, thread_state, mailbox_state;
 };
@@ -92,7 +92,7 @@ static struct mailbox counts_of(const struct model *m, size_t box)
 		c.unread_emails += unread(e);
 		for (size_t k = 0; k < i; k++)
 			if (m->email[k].thread == e->thread &&
-					(m->email[k].boxes >> box & 1))
+				(m->email[k].boxes >> box & 1))
 				first = false;
 		c.total_threads += first;
 		c.unread_threads += first && thread_unread(m, e->thread, box);
@@ -110,8 +110,8 @@ static uint64_t thread_for(const struct model *m, const struct m_email *e)
 		for (int a = 0; a < o->keys; a++)
 			for (int b = 0; b < e->keys; b++)
 				if (o->key[a] == e->key[b] &&
-						o->subject == e->subject &&
-						(!best || o->thread < best))
+					o->subject == e->subject &&
+					(!best || o->thread < best))
 					best = o->thread;
 	}
 	return best;
@@ -165,12 +165,12 @@ static void op_add(struct fx *fx, struct model *m)
 	if (m->emails == EMAILS)
 		return;
 	*e = (struct m_email){
-			.boxes = some_boxes(m),
-			.received = rnd(50) * 1000,
-			.seen = rnd(2),
-			.draft = rnd(6) == 0,
-			.subject = (int)rnd(SUBJECTS),
-			.keys = (int)rnd(3) + 1,
+		.boxes = some_boxes(m),
+		.received = rnd(50) * 1000,
+		.seen = rnd(2),
+		.draft = rnd(6) == 0,
+		.subject = (int)rnd(SUBJECTS),
+		.keys = (int)rnd(3) + 1,
 	};
 	for (int i = 0; i < e->keys; i++) {
 		e->key[i] = (int)rnd(IDS);
@@ -178,15 +178,15 @@ static void op_add(struct fx *fx, struct model *m)
 	}
 	raw = arena_fmt(&fx->arena, "Subject: %u\r\n\r\n", rnd(1000));
 	struct email_new n = {
-			.raw = raw,
-			.received_ms = e->received,
-			.keywords = keywords,
-			.keywords_n = keywords_of(e, keywords),
-			.mailboxes = boxes,
-			.mailboxes_n = ids_of(m, e->boxes, boxes),
-			.message_ids = ids,
-			.message_ids_n = (size_t)e->keys,
-			.base_subject = arena_fmt(&fx->arena, "s%d", e->subject),
+		.raw = raw,
+		.received_ms = e->received,
+		.keywords = keywords,
+		.keywords_n = keywords_of(e, keywords),
+		.mailboxes = boxes,
+		.mailboxes_n = ids_of(m, e->boxes, boxes),
+		.message_ids = ids,
+		.message_ids_n = (size_t)e->keys,
+		.base_subject = arena_fmt(&fx->arena, "s%d", e->subject),
 	};
 	OK(email_add(fx->t, &n, &e->id, &e->thread, &fx->e));
 	joined = thread_for(m, e);
@@ -219,8 +219,7 @@ static void op_update(struct fx *fx, struct model *m)
 	}
 	kn = keywords_of(e, keywords);
 	OK(email_update(fx->t, e->id, flag ? keywords : NULL, kn,
-			move ? boxes : NULL, ids_of(m, e->boxes, boxes),
-			&fx->e));
+		move ? boxes : NULL, ids_of(m, e->boxes, boxes), &fx->e));
 }
 
 static void op_destroy(struct fx *fx, struct model *m)
@@ -232,12 +231,12 @@ static void op_destroy(struct fx *fx, struct model *m)
 	OK(email_destroy(fx->t, m->email[i].id, &fx->e));
 	m->emails--;
 	memmove(&m->email[i], &m->email[i + 1],
-			(m->emails - i) * sizeof(m->email[0]));
+		(m->emails - i) * sizeof(m->email[0]));
 }
 
 static size_t box_slot(struct model *m)
 {
-	size_t i = 6;           /* those with roles stay */
+	size_t i = 6; /* those with roles stay */
 
 	while (i < m->boxes && m->box[i].id)
 		i++;
@@ -249,8 +248,8 @@ static void op_mailbox(struct fx *fx, struct model *m)
 	size_t i = box_slot(m);
 	static unsigned name;
 	struct mailbox b = {
-			.name = arena_fmt(&fx->arena, "box %u", ++name),
-			.subscribed = true,
+		.name = arena_fmt(&fx->arena, "box %u", ++name),
+		.subscribed = true,
 	};
 
 	if (i >= 12)
@@ -333,7 +332,7 @@ static void same_mailboxes(struct fx *fx, const struct model *m)
 		live++;
 		c = counts_of(m, i);
 		assert_counts(fx, m->box[i].id, c.total_emails, c.unread_emails,
-				c.total_threads, c.unread_threads);
+			c.total_threads, c.unread_threads);
 	}
 	OK(mailbox_list(fx->t, &fx->arena, &at, &n, &fx->e));
 	assert_int_equal(n, live);
@@ -349,36 +348,35 @@ static int older(const void *a, const void *b)
 }
 
 /* Emails of the model in a mailbox (or thread), oldest first. */
-static size_t select_emails(const struct model *m, uint64_t bit, uint64_t thread,
-		struct m_email *at)
+static size_t select_emails(const struct model *m, uint64_t bit,
+	uint64_t thread, struct m_email *at)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->emails; i++)
 		if ((!bit || m->email[i].boxes & bit) &&
-				(!thread || m->email[i].thread == thread))
+			(!thread || m->email[i].thread == thread))
 			at[n++] = m->email[i];
 	qsort(at, n, sizeof(*at), older);
 	return n;
 }
 
-static void same_list(struct fx *fx, const struct model *m, uint64_t mailbox,
-		uint64_t bit)
+static void same_list(
+	struct fx *fx, const struct model *m, uint64_t mailbox, uint64_t bit)
 {
 	static struct m_email want[EMAILS];
 	size_t n = select_emails(m, bit, 0, want);
 	struct email_query q = {
-			.mailbox = mailbox,
-			.ascending = rnd(2),
-			.position = (int64_t)rnd((unsigned)n + 3) -
-				    (int64_t)rnd((unsigned)n + 3),
-			.limit = rnd(20),
+		.mailbox = mailbox,
+		.ascending = rnd(2),
+		.position = (int64_t)rnd((unsigned)n + 3) -
+			    (int64_t)rnd((unsigned)n + 3),
+		.limit = rnd(20),
 	};
 	struct email_ids r;
-	size_t first = q.position >= 0 ? (size_t)q.position
-		       : (size_t)-q.position > n
-				       ? 0
-				       : n - (size_t)-q.position;
+	size_t first = q.position >= 0		 ? (size_t)q.position
+		       : (size_t)-q.position > n ? 0
+						 : n - (size_t)-q.position;
 
 	OK(email_query(fx->t, &q, &fx->arena, &r, &fx->e));
 	assert_int_equal(r.total, n);
@@ -386,8 +384,7 @@ static void same_list(struct fx *fx, const struct model *m, uint64_t mailbox,
 	assert_int_equal(r.n, min_of(q.limit, n - min_of(n, first)));
 	for (size_t i = 0; i < r.n; i++)
 		assert_int_equal(r.at[i],
-				want[q.ascending ? first + i
-						 : n - 1 - first - i].id);
+			want[q.ascending ? first + i : n - 1 - first - i].id);
 }
 
 static void same_emails(struct fx *fx, const struct model *m)
@@ -416,8 +413,8 @@ static void same_emails(struct fx *fx, const struct model *m)
 				at++;
 			assert_true(at < n);
 		}
-		OK(thread_emails(fx->t, e->thread, &fx->arena, &ids, &n,
-				&fx->e));
+		OK(thread_emails(
+			fx->t, e->thread, &fx->arena, &ids, &n, &fx->e));
 		assert_int_equal(n, select_emails(m, 0, e->thread, want));
 		for (size_t k = 0; k < n; k++)
 			assert_int_equal(ids[k], want[k].id);
@@ -465,7 +462,7 @@ static void set_of(const struct model *m, enum type type, struct set *s)
 
 /* Follows the changes in steps of max; set leads from then to now. */
 static void replay(struct fx *fx, enum type type, uint64_t since, size_t max,
-		struct set *s, struct set *updated)
+	struct set *s, struct set *updated)
 {
 	struct changes c;
 
@@ -511,7 +508,7 @@ static const struct m_email *email_in(const struct model *m, uint64_t id)
 
 /* Every email that is different now was told, in whatever steps. */
 static void told_emails(const struct model *then, const struct model *now,
-		const struct set *updated)
+	const struct set *updated)
 {
 	for (size_t i = 0; i < then->emails; i++) {
 		const struct m_email *a = &then->email[i];
@@ -523,14 +520,13 @@ static void told_emails(const struct model *then, const struct model *now,
 		ids_of(then, a->boxes, was);
 		ids_of(now, b->boxes, is);
 		if (a->seen != b->seen || a->draft != b->draft ||
-				a->other != b->other ||
-				memcmp(was, is, sizeof(was)))
+			a->other != b->other || memcmp(was, is, sizeof(was)))
 			assert_true(set_has(updated, a->id));
 	}
 }
 
 static void told_mailboxes(const struct model *then, const struct model *now,
-		const struct set *updated)
+	const struct set *updated)
 {
 	for (size_t i = 0; i < then->boxes; i++) {
 		struct mailbox a, b;
@@ -540,13 +536,13 @@ static void told_mailboxes(const struct model *then, const struct model *now,
 		a = counts_of(then, i);
 		b = counts_of(now, i);
 		if (memcmp(&a, &b, sizeof(a)) ||
-				then->box[i].trash != now->box[i].trash)
+			then->box[i].trash != now->box[i].trash)
 			assert_true(set_has(updated, then->box[i].id));
 	}
 }
 
 static void told_threads(const struct model *then, const struct model *now,
-		const struct set *updated)
+	const struct set *updated)
 {
 	static struct m_email was[EMAILS], is[EMAILS];
 
@@ -563,8 +559,8 @@ static void told_threads(const struct model *then, const struct model *now,
 	}
 }
 
-static void same_changes(struct fx *fx, const struct model *then,
-		const struct model *now)
+static void same_changes(
+	struct fx *fx, const struct model *then, const struct model *now)
 {
 	static const size_t steps[] = {0, 1, 2, 3, 7, 50};
 	static struct set s, want, updated;
@@ -572,19 +568,19 @@ static void same_changes(struct fx *fx, const struct model *then,
 	for (size_t i = 0; i < countof(steps); i++) {
 		set_of(then, TYPE_EMAIL, &s);
 		replay(fx, TYPE_EMAIL, then->email_state, steps[i], &s,
-				&updated);
+			&updated);
 		set_of(now, TYPE_EMAIL, &want);
 		same_set(&s, &want);
 		told_emails(then, now, &updated);
 		set_of(then, TYPE_THREAD, &s);
 		replay(fx, TYPE_THREAD, then->thread_state, steps[i], &s,
-				&updated);
+			&updated);
 		set_of(now, TYPE_THREAD, &want);
 		same_set(&s, &want);
 		told_threads(then, now, &updated);
 		set_of(then, TYPE_MAILBOX, &s);
 		replay(fx, TYPE_MAILBOX, then->mailbox_state, steps[i], &s,
-				&updated);
+			&updated);
 		set_of(now, TYPE_MAILBOX, &want);
 		same_set(&s, &want);
 		told_mailboxes(then, now, &updated);
@@ -595,14 +591,14 @@ static void same_changes(struct fx *fx, const struct model *then,
 
 static void model_init(struct fx *fx, struct model *m)
 {
-	static const char *const roles[] = {"inbox", "drafts", "sent",
-			"archive", "junk", "trash"};
+	static const char *const roles[] = {
+		"inbox", "drafts", "sent", "archive", "junk", "trash"};
 
 	fx_begin(fx, TX_READ);
 	for (m->boxes = 0; m->boxes < countof(roles); m->boxes++)
 		m->box[m->boxes] = (struct m_mailbox){
-				.id = fx_role(fx, roles[m->boxes]),
-				.trash = m->boxes == 5,
+			.id = fx_role(fx, roles[m->boxes]),
+			.trash = m->boxes == 5,
 		};
 	fx_end(fx);
 }
@@ -638,8 +634,8 @@ static void turn(struct fx *fx, struct model *m)
 	fx_commit(fx);
 }
 
-static void compare(struct fx *fx, struct model *m, struct model *states,
-		size_t n)
+static void compare(
+	struct fx *fx, struct model *m, struct model *states, size_t n)
 {
 	fx_begin(fx, TX_READ);
 	m->email_state = fx_state(fx, TYPE_EMAIL);
@@ -698,8 +694,8 @@ static void the_store_is_its_model_seed_2(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(the_store_is_its_model_seed_1),
-			cmocka_unit_test(the_store_is_its_model_seed_2),
+		cmocka_unit_test(the_store_is_its_model_seed_1),
+		cmocka_unit_test(the_store_is_its_model_seed_2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

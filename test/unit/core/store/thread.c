@@ -11,16 +11,16 @@ static struct fx *begun(void)
 
 /* An email with up to three message ids, its own first. */
 static uint64_t mail_at(struct fx *fx, const char *subject, const char *own,
-		const char *ref1, const char *ref2, int64_t received)
+	const char *ref1, const char *ref2, int64_t received)
 {
 	struct str ids[3];
 	uint64_t inbox = fx_role(fx, "inbox");
 	struct email_new n = {
-			.mailboxes = &inbox,
-			.mailboxes_n = 1,
-			.received_ms = received,
-			.base_subject = str_of(subject),
-			.message_ids = ids,
+		.mailboxes = &inbox,
+		.mailboxes_n = 1,
+		.received_ms = received,
+		.base_subject = str_of(subject),
+		.message_ids = ids,
 	};
 
 	ids[n.message_ids_n++] = str_of(own);
@@ -31,8 +31,8 @@ static uint64_t mail_at(struct fx *fx, const char *subject, const char *own,
 	return fx_add_new(fx, &n);
 }
 
-static uint64_t mail(struct fx *fx, const char *subject, const char *own,
-		const char *ref)
+static uint64_t mail(
+	struct fx *fx, const char *subject, const char *own, const char *ref)
 {
 	return mail_at(fx, subject, own, ref, NULL, 1);
 }
@@ -45,7 +45,8 @@ static uint64_t thread_of(struct fx *fx, uint64_t id)
 static void a_reply_joins_its_original(void **state)
 {
 	struct fx *fx = begun();
-	uint64_t a = mail(fx, "s", "<1>", NULL), b = mail(fx, "s", "<2>", "<1>");
+	uint64_t a = mail(fx, "s", "<1>", NULL),
+		 b = mail(fx, "s", "<2>", "<1>");
 	uint64_t c = mail(fx, "s", "<3>", "<2>");
 
 	assert_int_equal(thread_of(fx, a), thread_of(fx, b));
@@ -66,7 +67,8 @@ static void an_original_that_comes_late_joins_its_reply(void **state)
 static void siblings_that_share_a_reference_are_one_thread(void **state)
 {
 	struct fx *fx = begun();
-	uint64_t a = mail(fx, "s", "<2>", "<1>"), b = mail(fx, "s", "<3>", "<1>");
+	uint64_t a = mail(fx, "s", "<2>", "<1>"),
+		 b = mail(fx, "s", "<3>", "<1>");
 
 	assert_int_equal(thread_of(fx, a), thread_of(fx, b));
 	fx_free(fx);
@@ -76,7 +78,8 @@ static void siblings_that_share_a_reference_are_one_thread(void **state)
 static void another_subject_starts_another_thread(void **state)
 {
 	struct fx *fx = begun();
-	uint64_t a = mail(fx, "s", "<1>", NULL), b = mail(fx, "t", "<2>", "<1>");
+	uint64_t a = mail(fx, "s", "<1>", NULL),
+		 b = mail(fx, "t", "<2>", "<1>");
 
 	assert_int_not_equal(thread_of(fx, a), thread_of(fx, b));
 	fx_free(fx);
@@ -112,11 +115,11 @@ static void ten_thousand_references_are_cut_to_what_matters(void **state)
 	uint64_t inbox = fx_role(fx, "inbox"), root, near, id;
 	struct str *ids = arena_new(&fx->arena, 10000 * sizeof(*ids));
 	struct email_new n = {
-			.mailboxes = &inbox,
-			.mailboxes_n = 1,
-			.message_ids = ids,
-			.message_ids_n = 10000,
-			.base_subject = STR("s"),
+		.mailboxes = &inbox,
+		.mailboxes_n = 1,
+		.message_ids = ids,
+		.message_ids_n = 10000,
+		.base_subject = STR("s"),
 	};
 	int64_t rows;
 
@@ -124,8 +127,8 @@ static void ten_thousand_references_are_cut_to_what_matters(void **state)
 		ids[i] = arena_fmt(&fx->arena, "<%d>", i);
 	id = fx_add_new(fx, &n);
 	assert_int_equal(db_number(fx->t->db, &rows, &fx->e,
-					 "SELECT count(*) FROM thread_key", ""),
-			1);
+				 "SELECT count(*) FROM thread_key", ""),
+		1);
 	assert_int_equal(rows, 100);
 	root = mail(fx, "s", "<1>", NULL);
 	near = mail(fx, "s", "<9999>", NULL);
@@ -145,8 +148,8 @@ static void emails_of_a_thread_come_oldest_first(void **state)
 	const uint64_t *ids;
 	size_t n;
 
-	OK(thread_emails(fx->t, thread_of(fx, a), &fx->arena, &ids, &n,
-			&fx->e));
+	OK(thread_emails(
+		fx->t, thread_of(fx, a), &fx->arena, &ids, &n, &fx->e));
 	assert_int_equal(n, 4);
 	assert_memory_equal(ids, want, sizeof(want));
 	OK(thread_emails(fx->t, 4711, &fx->arena, &ids, &n, &fx->e));
@@ -154,7 +157,8 @@ static void emails_of_a_thread_come_oldest_first(void **state)
 	fx_free(fx);
 }
 
-static void a_thread_changes_with_its_emails_and_dies_with_the_last(void **state)
+static void a_thread_changes_with_its_emails_and_dies_with_the_last(
+	void **state)
 {
 	struct fx *fx = begun();
 	uint64_t since = fx_state(fx, TYPE_THREAD), a, b, thread;
@@ -187,7 +191,8 @@ static void an_unread_email_in_the_trash_is_unread_there_only(void **state)
 {
 	struct fx *fx = begun();
 	uint64_t inbox = fx_role(fx, "inbox"), trash = fx_role(fx, "trash");
-	uint64_t a = mail(fx, "s", "<1>", NULL), b = mail(fx, "s", "<2>", "<1>");
+	uint64_t a = mail(fx, "s", "<1>", NULL),
+		 b = mail(fx, "s", "<2>", "<1>");
 	struct str seen = STR("$seen");
 
 	OK(email_update(fx->t, a, NULL, 0, &trash, 1, &fx->e));
@@ -233,7 +238,8 @@ static void a_new_trash_brings_its_rule_along(void **state)
 {
 	struct fx *fx = begun();
 	uint64_t inbox = fx_role(fx, "inbox"), trash = fx_role(fx, "trash");
-	uint64_t a = mail(fx, "s", "<1>", NULL), b = mail(fx, "s", "<2>", "<1>");
+	uint64_t a = mail(fx, "s", "<1>", NULL),
+		 b = mail(fx, "s", "<2>", "<1>");
 	struct str seen = STR("$seen");
 	struct mailbox m;
 
@@ -253,26 +259,25 @@ static void a_new_trash_brings_its_rule_along(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(a_reply_joins_its_original),
-			cmocka_unit_test(
-					an_original_that_comes_late_joins_its_reply),
-			cmocka_unit_test(
-					siblings_that_share_a_reference_are_one_thread),
-			cmocka_unit_test(another_subject_starts_another_thread),
-			cmocka_unit_test(without_a_common_id_they_stay_apart),
-			cmocka_unit_test(of_several_threads_it_joins_the_oldest),
-			cmocka_unit_test(
-					ten_thousand_references_are_cut_to_what_matters),
-			cmocka_unit_test(emails_of_a_thread_come_oldest_first),
-			cmocka_unit_test(
-					a_thread_changes_with_its_emails_and_dies_with_the_last),
-			cmocka_unit_test(
-					an_unread_email_in_the_trash_is_unread_there_only),
-			cmocka_unit_test(
-					an_unread_email_counts_in_every_mailbox_of_its_thread),
-			cmocka_unit_test(
-					an_email_in_the_trash_and_elsewhere_counts_in_both),
-			cmocka_unit_test(a_new_trash_brings_its_rule_along),
+		cmocka_unit_test(a_reply_joins_its_original),
+		cmocka_unit_test(an_original_that_comes_late_joins_its_reply),
+		cmocka_unit_test(
+			siblings_that_share_a_reference_are_one_thread),
+		cmocka_unit_test(another_subject_starts_another_thread),
+		cmocka_unit_test(without_a_common_id_they_stay_apart),
+		cmocka_unit_test(of_several_threads_it_joins_the_oldest),
+		cmocka_unit_test(
+			ten_thousand_references_are_cut_to_what_matters),
+		cmocka_unit_test(emails_of_a_thread_come_oldest_first),
+		cmocka_unit_test(
+			a_thread_changes_with_its_emails_and_dies_with_the_last),
+		cmocka_unit_test(
+			an_unread_email_in_the_trash_is_unread_there_only),
+		cmocka_unit_test(
+			an_unread_email_counts_in_every_mailbox_of_its_thread),
+		cmocka_unit_test(
+			an_email_in_the_trash_and_elsewhere_counts_in_both),
+		cmocka_unit_test(a_new_trash_brings_its_rule_along),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

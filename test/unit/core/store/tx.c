@@ -172,9 +172,8 @@ static void a_savepoint_undoes_one_of_several(void **state)
 	assert_int_equal(c.at[0].id, first);
 	assert_int_equal(c.at[1].id, third);
 	assert_int_equal(c.new_modseq, h.at[0].modseq);
-	assert_int_equal(email_find(fx->t, third + 1, 0, &fx->arena, &m,
-					 &fx->e),
-			0);
+	assert_int_equal(
+		email_find(fx->t, third + 1, 0, &fx->arena, &m, &fx->e), 0);
 	fx_free(fx);
 }
 
@@ -192,10 +191,10 @@ static void a_group_of_deliveries_is_one_row_for_its_mailbox(void **state)
 	fx_commit(fx);
 	fx_begin(fx, TX_READ);
 	assert_int_equal(db_number(fx->t->db, &rows, &fx->e,
-					 "SELECT count(*) FROM change_log"
-					 " WHERE type = 0 AND kind = 1",
-					 ""),
-			1);
+				 "SELECT count(*) FROM change_log"
+				 " WHERE type = 0 AND kind = 1",
+				 ""),
+		1);
 	assert_int_equal(rows, 1);
 	fx_free(fx);
 }
@@ -245,20 +244,17 @@ static void generations_differ_and_stay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(
-					the_sink_hears_one_change_a_commit_in_order),
-			cmocka_unit_test(
-					a_commit_without_a_change_tells_nothing),
-			cmocka_unit_test(what_was_not_committed_did_not_happen),
-			cmocka_unit_test(
-					a_reader_keeps_its_snapshot_beside_a_writer),
-			cmocka_unit_test(two_readers_and_a_writer_work_at_once),
-			cmocka_unit_test(a_savepoint_undoes_one_of_several),
-			cmocka_unit_test(
-					a_group_of_deliveries_is_one_row_for_its_mailbox),
-			cmocka_unit_test(
-					a_state_told_inside_is_the_state_after_the_commit),
-			cmocka_unit_test(generations_differ_and_stay),
+		cmocka_unit_test(the_sink_hears_one_change_a_commit_in_order),
+		cmocka_unit_test(a_commit_without_a_change_tells_nothing),
+		cmocka_unit_test(what_was_not_committed_did_not_happen),
+		cmocka_unit_test(a_reader_keeps_its_snapshot_beside_a_writer),
+		cmocka_unit_test(two_readers_and_a_writer_work_at_once),
+		cmocka_unit_test(a_savepoint_undoes_one_of_several),
+		cmocka_unit_test(
+			a_group_of_deliveries_is_one_row_for_its_mailbox),
+		cmocka_unit_test(
+			a_state_told_inside_is_the_state_after_the_commit),
+		cmocka_unit_test(generations_differ_and_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
