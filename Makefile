@@ -68,7 +68,7 @@ $(call lib,$(1)): $(call objs,$(1))
 	@rm -f $$@
 	$(AR) rcs $$@ $$^
 endef
-$(foreach l,$(LAYERS),$(eval $(call LAYER,$(l))))
+$(foreach l,$(LAYERS) cmd/jmapd cmd/jmapctl,$(eval $(call LAYER,$(l))))
 
 define PROGRAM
 $(BUILD)/$(1): $(call objs,cmd/$(1)) $(foreach l,$(LAYERS),$(call lib,$(l)))
@@ -111,7 +111,8 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit install clean $(foreach l,$(LAYERS),unit-$(subst /,-,$(l)))
+.PHONY: all unit install clean \
+	$(foreach l,$(LAYERS) cmd/jmapd cmd/jmapctl,unit-$(subst /,-,$(l)))
 .SECONDARY:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
