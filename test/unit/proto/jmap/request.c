@@ -344,8 +344,8 @@ static void test_references_cannot_nest_without_end(void **state)
 			i - 1, i);
 	run_calls("%s", buf_z(&b));
 	buf_fini(&b);
-	assert_method(40, "Core/echo");
-	assert_error(70, "invalidArguments");
+	assert_method(60, "Core/echo");
+	assert_error(61, "invalidArguments");
 }
 
 /* ---- createdIds --------------------------------------------------------------------- */
