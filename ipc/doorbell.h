@@ -14,13 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct doorbell_flag {          /* in shared memory */
+struct doorbell_flag { /* in shared memory */
 	_Alignas(64) _Atomic uint32_t sleeps;
 };
 
 struct doorbell {
 	struct doorbell_flag *flag;
-	int fd;                 /* eventfd, nonblocking; the owner closes it */
+	int fd; /* eventfd, nonblocking; the owner closes it */
 };
 
 void doorbell_arm(struct doorbell *d);

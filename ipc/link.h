@@ -11,9 +11,9 @@
 #include "ipc/notice.h"
 #include "ipc/ring.h"
 
-#define LINK_CALLS 1048576      /* bytes of the call ring */
-#define LINK_REPLIES 4194304    /* bytes of the reply ring */
-#define LINK_NOTICES 4096       /* records of the change ring */
+#define LINK_CALLS 1048576   /* bytes of the call ring */
+#define LINK_REPLIES 4194304 /* bytes of the reply ring */
+#define LINK_NOTICES 4096    /* records of the change ring */
 
 enum { LINK_FD_MEM, LINK_FD_WORKER_BELL, LINK_FD_STORE_BELL, LINK_FDS };
 
@@ -22,8 +22,8 @@ struct link {
 	size_t size;
 	struct ring calls, replies;
 	struct notice_ring notices;
-	struct doorbell worker_bell;    /* wakes the worker */
-	struct doorbell store_bell;     /* wakes the store */
+	struct doorbell worker_bell; /* wakes the worker */
+	struct doorbell store_bell;  /* wakes the store */
 	int fd[LINK_FDS];
 };
 

@@ -16,8 +16,8 @@
 #include "core/base/call.h"
 #include "core/base/str.h"
 
-#define MSG_CHUNK 32768         /* most payload bytes in one record */
-#define MSG_WINDOW 262144       /* most bytes of one call on their way */
+#define MSG_CHUNK 32768	  /* most payload bytes in one record */
+#define MSG_WINDOW 262144 /* most bytes of one call on their way */
 
 enum msg_type {
 #define MSG(name, value, writer, head) MSG_##name = (value),
@@ -29,9 +29,9 @@ enum msg_writer { MSG_BY_NOBODY, MSG_BY_WORKER, MSG_BY_STORE };
 
 struct msg_call {
 	uint64_t call;
-	uint64_t conn;          /* its client connection: orders reads after writes */
-	uint64_t body_len;      /* bytes, exactly; UINT64_MAX: until CALL_END */
-	struct login login;     /* zeroes for LOGIN, RCPT, DELIVER */
+	uint64_t conn; /* its client connection: orders reads after writes */
+	uint64_t body_len;  /* bytes, exactly; UINT64_MAX: until CALL_END */
+	struct login login; /* zeroes for LOGIN, RCPT, DELIVER */
 	uint32_t kind;
 	uint32_t flags;
 };
@@ -52,14 +52,15 @@ struct msg_subscribe {
 /* Status of an answer; the numbers are HTTP's where one fits (RFC 9110 15). */
 struct msg_reply {
 	uint64_t call;
-	uint64_t len;           /* bytes of the whole answer */
+	uint64_t len; /* bytes of the whole answer */
 	uint32_t status;
-	uint32_t last;          /* the answer is whole in this record */
+	uint32_t last; /* the answer is whole in this record */
 };
 
 struct msg_revoke {
 	uint64_t account;
-	uint32_t version;       /* logins with a lower one are gone; UINT32_MAX: all */
+	uint32_t
+		version; /* logins with a lower one are gone; UINT32_MAX: all */
 	uint32_t pad;
 };
 
@@ -73,6 +74,6 @@ enum msg_writer msg_writer(uint32_t type);
  * when the record is shorter than that head.
  */
 bool msg_split(uint32_t type, struct str rec, void *head, size_t head_n,
-		struct str *rest_r);
+	struct str *rest_r);
 /* Bytes of the head of that type; 0 when there is no such type. */
 size_t msg_head_size(uint32_t type);

@@ -13,17 +13,18 @@
 #include <stdint.h>
 
 enum notice_kind {
-	NOTICE_CHANGE = 1,      /* these types now stand at modseq */
-	NOTICE_BASELINE,        /* answer to subscribe: as CHANGE, but no news */
-	NOTICE_BASELINE_END,    /* last one of a baseline; types may be 0 */
+	NOTICE_CHANGE = 1,   /* these types now stand at modseq */
+	NOTICE_BASELINE,     /* answer to subscribe: as CHANGE, but no news */
+	NOTICE_BASELINE_END, /* last one of a baseline; types may be 0 */
 };
 
 struct notice {
 	uint64_t account;
 	uint64_t modseq;
-	uint64_t committed_ns;  /* CLOCK_MONOTONIC of the commit; 0 for baseline */
-	uint32_t generation;    /* of the account's state strings */
-	uint16_t types;         /* TYPE_BIT()s */
+	uint64_t
+		committed_ns; /* CLOCK_MONOTONIC of the commit; 0 for baseline */
+	uint32_t generation;  /* of the account's state strings */
+	uint16_t types;	      /* TYPE_BIT()s */
 	uint16_t kind;
 };
 _Static_assert(sizeof(struct notice) == 32, "a notice is half a cache line");
@@ -37,9 +38,9 @@ struct notice_shm {
 
 struct notice_ring {
 	struct notice_shm *shm;
-	uint64_t slots;         /* a power of two */
-	uint64_t mine;          /* own index: tail of a writer, head of a reader */
-	uint64_t seen;          /* the other side's index when last looked at */
+	uint64_t slots; /* a power of two */
+	uint64_t mine;	/* own index: tail of a writer, head of a reader */
+	uint64_t seen;	/* the other side's index when last looked at */
 };
 
 size_t notice_ring_size(size_t slots);

@@ -20,27 +20,27 @@
 
 #include "core/base/buf.h"
 
-#define RING_ALIGN 8            /* records start at multiples of it */
+#define RING_ALIGN 8 /* records start at multiples of it */
 
 struct ring_shm {
-	_Alignas(64) _Atomic uint64_t tail;     /* writer's */
-	_Alignas(64) _Atomic uint64_t head;     /* reader's */
-	_Alignas(64) _Atomic uint32_t starved;  /* writer waits for room */
-	_Alignas(64) unsigned char data[];      /* cap bytes */
+	_Alignas(64) _Atomic uint64_t tail;    /* writer's */
+	_Alignas(64) _Atomic uint64_t head;    /* reader's */
+	_Alignas(64) _Atomic uint32_t starved; /* writer waits for room */
+	_Alignas(64) unsigned char data[];     /* cap bytes */
 };
 
-struct ring_record {            /* in data, before the payload */
-	uint32_t len;           /* payload bytes */
-	uint16_t type;          /* 0 is filler */
+struct ring_record {   /* in data, before the payload */
+	uint32_t len;  /* payload bytes */
+	uint16_t type; /* 0 is filler */
 	uint16_t pad;
 };
 
 struct ring {
 	struct ring_shm *shm;
-	uint64_t cap;           /* data bytes, a power of two; private copy */
-	uint64_t mine;          /* own index: tail of a writer, head of a reader */
-	uint64_t seen;          /* the other side's index when last looked at */
-	uint64_t next;          /* reader: where the peeked record ends */
+	uint64_t cap;  /* data bytes, a power of two; private copy */
+	uint64_t mine; /* own index: tail of a writer, head of a reader */
+	uint64_t seen; /* the other side's index when last looked at */
+	uint64_t next; /* reader: where the peeked record ends */
 };
 
 /* Bytes of shared memory for a ring of cap data bytes. */
