@@ -363,12 +363,12 @@ static void test_set_limit_is_exact(void **state)
 
 static void test_set_refuses_bad_arguments(void **state)
 {
-	run_calls(SET("'create':[]") "," SET("'create':{'a':1}") "," SET("'upda"
-									 "te':{"
-									 "'m1':"
-									 "[]}") "," SET("'destroy':{}") "," SET(
-		"'destroy':[1]") "," SET("'ifInState':1") "," SET("'create':{'"
-								  "a b':{}}") "," SET("'onDestroyRemoveEmails':'yes'"));
+	run_calls(SET("'create':[]") "," SET("'create':{'a':1}") "," SET(
+		"'upda"
+		"te':{"
+		"'m1':"
+		"[]}") "," SET("'destroy':{}") "," SET("'destroy':[1]") "," SET("'ifInState':1") "," SET("'create':{'"
+													 "a b':{}}") "," SET("'onDestroyRemoveEmails':'yes'"));
 	for (unsigned i = 0; i < 8; i++)
 		assert_error(i, "invalidArguments");
 }
