@@ -1,13 +1,17 @@
 /*
  * A message taken apart: what RFC 8621 4.1 shows of an Email.
  *
- * mime_parse() reads the raw bytes once (GMime) and yields a tree of parts, each
- * as (offset, length, transfer encoding) into those bytes, never a copy, plus the
+ * mime_parse() reads the raw bytes once and yields a tree of parts, each as
+ * (offset, length, transfer encoding) into those bytes, never a copy, plus the
  * header fields. Any bytes can be parsed: what is not valid MIME comes out as well
  * as it can (RFC 8621 4.1: best effort). Everything lives in the arena and
  * points into raw, which must outlive it. Limits: at most MIME_DEPTH levels,
  * MIME_PARTS parts and MIME_HEADERS fields a part are shown; what lies beyond is
- * plain content of the last part that fits.
+ * plain content of the last part that fits. A multipart that cannot be opened (no
+ * boundary, one that never comes, too deep) is shown as text/plain.
+ *
+ * Costs time linear in the message, whatever is in it. Threads may parse at once,
+ * each into an arena of its own. GMime knows the charsets.
  */
 #pragma once
 
@@ -19,38 +23,43 @@
 #define MIME_DEPTH 100
 #define MIME_PARTS 10000
 #define MIME_HEADERS 2000
+#define MIME_LIST 10000 /* entries of a header's parsed form */
 
 enum mime_encoding { MIME_IDENTITY, MIME_BASE64, MIME_QP, MIME_UUENCODE };
 
 struct mime_header {
-	struct str name;        /* as it stands in the message */
-	struct str value;       /* raw: after the colon, up to the last CRLF */
+	struct str name;  /* as it stands in the message */
+	struct str value; /* raw: after the colon, up to the last CRLF */
 };
 
 struct mime_part {
-	struct str part_id;     /* "1", "1.2"; STR_NONE for multipart/ * */
-	struct str type;        /* lower case "text/plain" */
-	struct str charset;     /* as RFC 8621 4.1.4 says; STR_NONE when none */
+	struct str part_id;	/* "1", "1.2"; STR_NONE for multipart/ * */
+	struct str type;	/* lower case "text/plain" */
+	struct str charset;	/* as RFC 8621 4.1.4 says; STR_NONE when none */
 	struct str disposition; /* lower case, STR_NONE when none */
-	struct str name;        /* decoded file name (RFC 2231, 2047), UTF-8 */
-	struct str cid;         /* without <> */
-	struct str language;    /* raw Content-Language */
+	struct str name;	/* decoded file name (RFC 2231, 2047), UTF-8 */
+	struct str cid;		/* without <> */
+	struct str language;	/* raw Content-Language */
 	struct str location;
-	size_t offset, length;  /* the encoded body within raw */
-	size_t header_offset, header_length;
+	size_t offset, length;		     /* the encoded body within raw */
+	size_t header_offset, header_length; /* without the empty line */
 	enum mime_encoding encoding;
-	uint64_t size;          /* bytes of the decoded body (RFC 8621 4.1.4) */
-	bool encoding_problem;  /* unknown transfer encoding: taken as identity */
+	uint64_t size;	       /* bytes of the decoded body (RFC 8621 4.1.4) */
+	bool encoding_problem; /* unknown transfer encoding: taken as identity */
 	const struct mime_header *headers;
 	size_t headers_n;
 	struct mime_part **sub; /* multipart: its children; else NULL */
 	size_t sub_n;
 };
 
+/*
+ * A mailbox; or a mark, which has no email: group_start (name is the group's,
+ * RFC 8621 4.1.2.4), its mailboxes, then group_end (no name).
+ */
 struct mime_addr {
-	struct str name;        /* decoded UTF-8, STR_NONE when none */
-	struct str email;       /* STR_NONE for a group's start: see group */
-	bool group_start;       /* name is a group's name (RFC 8621 4.1.2.4) */
+	struct str name;  /* decoded UTF-8, STR_NONE when none */
+	struct str email; /* not STR_NONE, but it may be empty */
+	bool group_start;
 	bool group_end;
 };
 
@@ -61,8 +70,8 @@ struct mime_message {
 	struct mime_part **text_body, **html_body, **attachments;
 	size_t text_body_n, html_body_n, attachments_n;
 	bool has_attachment;
-	struct str preview;     /* RFC 8621 4.1.4: UTF-8, at most 256 characters */
-	int64_t sent_ms;        /* Date as wall clock; INT64_MIN when none */
+	struct str preview; /* RFC 8621 4.1.4: UTF-8, at most 256 characters */
+	int64_t sent_ms;    /* Date as wall clock; INT64_MIN when none */
 };
 
 /* Never fails. raw is kept by reference. */
@@ -71,14 +80,18 @@ struct mime_message *mime_parse(struct str raw, struct arena *a);
 /* Last field of that name (case-insensitive); STR_NONE when there is none. */
 struct str mime_header_raw(const struct mime_part *p, struct str name);
 
-/* The parsed forms of RFC 8621 4.1.2, results in the arena. */
-struct str mime_as_text(struct str raw, struct arena *a);       /* asText */
+/*
+ * The forms of RFC 8621 4.1.2, results in the arena (or a slice of raw where
+ * nothing changed). Lists end at MIME_LIST entries.
+ */
+struct str mime_as_raw(struct str raw, struct arena *a);  /* valid UTF-8 */
+struct str mime_as_text(struct str raw, struct arena *a); /* asText */
 /* Number of addresses; *out_r is the array. Groups as marked entries. */
-size_t mime_as_addresses(struct str raw, struct arena *a,
-		const struct mime_addr **out_r);
+size_t mime_as_addresses(
+	struct str raw, struct arena *a, const struct mime_addr **out_r);
 /* Message ids without <>; 0 when the field does not parse (value null). */
-size_t mime_as_message_ids(struct str raw, struct arena *a,
-		const struct str **out_r);
+size_t mime_as_message_ids(
+	struct str raw, struct arena *a, const struct str **out_r);
 bool mime_as_date(struct str raw, int64_t *ms_r, int *offset_min_r);
 size_t mime_as_urls(struct str raw, struct arena *a, const struct str **out_r);
 
@@ -98,12 +111,12 @@ struct mime_text {
 	struct str text;
 	bool encoding_problem, truncated;
 };
-struct mime_text mime_body_text(struct str raw, const struct mime_part *p,
-		size_t max, struct arena *a);
+struct mime_text mime_body_text(
+	struct str raw, const struct mime_part *p, size_t max, struct arena *a);
 /* The same for a part that is known by its numbers only (kept in a row). */
 struct mime_text mime_text_at(struct str raw, size_t offset, size_t length,
-		enum mime_encoding enc, struct str type, struct str charset,
-		size_t max, struct arena *a);
+	enum mime_encoding enc, struct str type, struct str charset, size_t max,
+	struct arena *a);
 
 /* Once per process, before threads: g_mime_init(). */
 void mime_setup(void);
