@@ -196,14 +196,13 @@ static void test_body_values_as_they_are_asked_for(void **state)
 
 static void test_get_refuses_what_is_not_built(void **state)
 {
-	run_calls(
-		GET("'ids':[],'properties':['nope']") "," GET("'ids':[],'"
-							      "bodyProperties':"
-							      "['nope']") "," GET(
-			"'ids':[],'maxBodyValueBytes':-1") "," GET("'ids':[],'"
-								   "fetchAllBod"
-								   "yValues':'"
-								   "x'"));
+	run_calls(GET("'ids':[],'properties':['nope']") "," GET(
+		"'ids':[],'"
+		"bodyProperties':"
+		"['nope']") "," GET("'ids':[],'maxBodyValueBytes':-1") "," GET("'ids':[],'"
+									       "fetchAllBod"
+									       "yValues':'"
+									       "x'"));
 	for (unsigned i = 0; i < 4; i++)
 		assert_error(i, "invalidArguments");
 }
