@@ -46,7 +46,7 @@ static void report_crashes(void)
 	for (size_t i = 0; i < countof(fatal); i++) {
 		struct sigaction sa = {.sa_handler = on_crash};
 		sa.sa_flags = (int)(SA_RESETHAND | SA_NODEFER);
-		sigaction(fatal[i], &sa, NULL);
+		check(sigaction(fatal[i], &sa, NULL) == 0);
 	}
 }
 

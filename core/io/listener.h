@@ -17,5 +17,5 @@ struct listener;
  * nonblocking CLOEXEC socket that is now its own (TCP_NODELAY set on TCP).
  */
 struct listener *listener_new(struct loop *l, int fd,
-		void (*on_accept)(void *ctx, int fd), void *ctx);
-void listener_free(struct listener *l);                 /* closes nothing */
+	void (*on_accept)(void *ctx, int fd), void *ctx);
+void listener_free(struct listener *l); /* closes nothing */

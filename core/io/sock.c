@@ -101,7 +101,7 @@ void sock_peer_text(int fd, char z[SOCK_TEXT_MAX])
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 		struct sockaddr_storage any;
-	} a;
+	} a = {.any = {0}};
 	socklen_t len = sizeof(a);
 	char ip[INET6_ADDRSTRLEN];
 

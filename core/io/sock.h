@@ -15,7 +15,7 @@
  * address in errors: "bind 0.0.0.0:443: Permission denied".
  */
 int sock_listen(const struct sockaddr *addr, socklen_t len, const char *text,
-		unsigned mode, int *fd_r, struct err *e);
+	unsigned mode, int *fd_r, struct err *e);
 
 #define SOCK_TEXT_MAX 128
 /* "192.0.2.1:4711", "[2001:db8::1]:4711", "unix". */
@@ -31,7 +31,7 @@ int sock_pair(int fd[2], struct err *e);
  * caller's); 0 = none there, -EPIPE = the peer is gone, -EMSGSIZE = over max.
  */
 #define SOCK_FDS 128
-int sock_send_fds(int sock, struct str packet, const int *fds, size_t n,
-		struct err *e);
+int sock_send_fds(
+	int sock, struct str packet, const int *fds, size_t n, struct err *e);
 int sock_recv_fds(int sock, struct buf *out, size_t max, int fds[SOCK_FDS],
-		size_t *n_r, struct err *e);
+	size_t *n_r, struct err *e);

@@ -82,7 +82,8 @@ __attribute__((noreturn)) static void become(
 	snprintf(role, sizeof(role), "@%s", child_name(c));
 	snprintf(index, sizeof(index), "%u", c->index);
 	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		_exit(1);
 	/* First out of the way of the fixed numbers. */
 	ctl = fcntl(ctl, F_DUPFD, 16);
 	stats = fcntl(stats, F_DUPFD, 16);

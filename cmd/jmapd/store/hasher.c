@@ -84,7 +84,7 @@ void hasher_free(struct hasher *h)
 	pthread_cond_broadcast(&h->more);
 	pthread_mutex_unlock(&h->lock);
 	for (unsigned i = 0; i < h->threads; i++)
-		pthread_join(h->thread[i], NULL);
+		check(pthread_join(h->thread[i], NULL) == 0);
 	pthread_cond_destroy(&h->more);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
