@@ -12,7 +12,7 @@ def message(subject="Hello", body="Hello there.\r\n", sender="bob@example.net",
             to="alice@example.org", **fields):
     text = (f"From: Bob <{sender}>\r\nTo: <{to}>\r\nSubject: {subject}\r\n"
             "Date: Tue, 24 Nov 2026 06:00:00 +0000\r\n")
-    fields.setdefault("Message-ID", f"<{next(_numbers)}@example.net>")
+    fields.setdefault("Message_ID", f"<{next(_numbers)}@example.net>")
     for k, v in fields.items():
         text += f"{k.replace('_', '-')}: {v}\r\n"
     return (text + "\r\n" + body).encode()
