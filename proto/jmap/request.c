@@ -418,6 +418,7 @@ unsigned jmap_run(struct jmap_call *c, struct str request, struct buf *out)
 	unsigned status;
 
 	idmap_init(&r.created);
+	check(c->account_no);
 	r.account = id_of('u', c->account_no);
 	read_limits(&r.limit);
 	scan_json(request, &r.arena, &s);
