@@ -193,6 +193,10 @@ class Server:
         """Ends it in order, and asserts that it left in good health."""
         if self.proc and self.proc.poll() is None:
             self.proc.send_signal(sig)
+        self.ended()
+
+    def ended(self):
+        """It ends by what was sent to it already."""
         status = self.wait()
         if status != 0:
             self.print_log()
