@@ -22,16 +22,16 @@ struct call {
 	void (*on_room)(struct call *c);
 	/* The backend's own from here on. */
 	struct map_node node;
-	uint64_t id;            /* 0: not under way */
+	uint64_t id; /* 0: not under way */
 	void *private;
 };
 
 struct call_open {
 	enum call_kind kind;
-	unsigned flags;                 /* CALL_F_WRITES */
-	uint64_t conn;                  /* http_share.id: orders reads after writes */
-	const struct login *login;      /* NULL where none is needed */
-	struct str head;                /* copied */
+	unsigned flags; /* CALL_F_WRITES */
+	uint64_t conn;	/* http_share.id: orders reads after writes */
+	const struct login *login; /* NULL where none is needed */
+	struct str head;	   /* copied */
 };
 
 struct backend;
@@ -39,13 +39,13 @@ struct backend_ops {
 	/* A call with its whole body, which is taken over (b is empty after). It is
 	 * asked again of the next store while that is safe. */
 	void (*submit)(struct backend *b, struct call *c,
-			const struct call_open *o, struct buf *body);
+		const struct call_open *o, struct buf *body);
 	/* A call whose body comes in pieces; not asked again: 503 instead. */
-	void (*open)(struct backend *b, struct call *c,
-			const struct call_open *o);
+	void (*open)(
+		struct backend *b, struct call *c, const struct call_open *o);
 	/* Returns the bytes taken; less than n: wait for on_room. */
-	size_t (*write)(struct backend *b, struct call *c, const char *p,
-			size_t n);
+	size_t (*write)(
+		struct backend *b, struct call *c, const char *p, size_t n);
 	void (*end)(struct backend *b, struct call *c);
 	void (*cancel)(struct backend *b, struct call *c);
 	/* The answer of that call has left for the client (CALL_DELIVER). */
@@ -63,7 +63,7 @@ struct backend {
 };
 
 static inline void call_submit(struct backend *b, struct call *c,
-		const struct call_open *o, struct buf *body)
+	const struct call_open *o, struct buf *body)
 {
 	b->ops->submit(b, c, o, body);
 }

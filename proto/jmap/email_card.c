@@ -252,6 +252,7 @@ static void write_list(struct mime_part *const *list, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		size_t tries = 0;
 
+		check(l->n > 0);
 		while (l->at[at] != list[i]) {
 			at = (at + 1) % l->n;
 			check(tries++ < l->n);

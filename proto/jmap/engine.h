@@ -11,12 +11,12 @@
 
 struct jmap_call {
 	struct store *store;
-	struct account *account;        /* whose login it is; pinned by the caller */
-	uint64_t account_no;            /* its number in the directory */
-	const char *user;               /* login name */
-	uint32_t version;               /* of the credentials */
-	bool websocket;                 /* RFC 8887: @type and requestId */
-	bool writable;                  /* it was queued as a write */
+	struct account *account; /* whose login it is; pinned by the caller */
+	uint64_t account_no;	 /* its number in the directory */
+	const char *user;	 /* login name */
+	uint32_t version;	 /* of the credentials */
+	bool websocket;		 /* RFC 8887: @type and requestId */
+	bool writable;		 /* it was queued as a write */
 	/* Called once, before the first change: from now on the end is unknown if
 	 * this process dies (CALL_WRITING). */
 	void (*writing)(struct jmap_call *c);
@@ -40,17 +40,20 @@ unsigned jmap_session(struct jmap_call *c, struct buf *out);
  * the given write transaction: parses it, makes its card, threads it. 0, or < 0.
  * Message digests for doubles are the caller's business.
  */
-int jmap_deliver(struct tx *t, struct str raw, int64_t received_ms,
-		struct err *e);
+int jmap_deliver(
+	struct tx *t, struct str raw, int64_t received_ms, struct err *e);
 
 /* RequestError / problem details of RFC 8620 3.6.1, for the worker's side too. */
 enum request_error {
-	REQ_UNKNOWN_CAPABILITY, REQ_NOT_JSON, REQ_NOT_REQUEST, REQ_LIMIT,
-	REQ_UNAVAILABLE,        /* about:blank, status 503 */
+	REQ_UNKNOWN_CAPABILITY,
+	REQ_NOT_JSON,
+	REQ_NOT_REQUEST,
+	REQ_LIMIT,
+	REQ_UNAVAILABLE, /* about:blank, status 503 */
 };
 /*
  * Appends the JSON. id: raw JSON string or STR_NONE, only with websocket. limit:
  * the property's name for REQ_LIMIT ("maxSizeRequest"), else NULL. Returns status.
  */
 unsigned request_error(struct buf *out, enum request_error t, bool websocket,
-		struct str id, const char *limit, const char *detail);
+	struct str id, const char *limit, const char *detail);

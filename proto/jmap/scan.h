@@ -14,26 +14,26 @@
 
 #include "core/base/arena.h"
 
-#define SCAN_DEPTH 64           /* levels of nesting; more is notJSON */
-#define SCAN_ID_MAX 256         /* characters of a request id */
+#define SCAN_DEPTH 64	/* levels of nesting; more is notJSON */
+#define SCAN_ID_MAX 256 /* characters of a request id */
 
 enum scan_kind {
-	SCAN_NONE,              /* no @type */
+	SCAN_NONE, /* no @type */
 	SCAN_REQUEST,
 	SCAN_PUSH_ENABLE,
 	SCAN_PUSH_DISABLE,
-	SCAN_OTHER,             /* some other @type */
+	SCAN_OTHER, /* some other @type */
 };
 
 struct scan {
-	bool valid;             /* I-JSON, whole */
-	const char *why;        /* "duplicate name", "bad escape", ... */
-	size_t at;              /* byte of the fault */
-	bool object;            /* the top is an object */
+	bool valid;	 /* I-JSON, whole */
+	const char *why; /* "duplicate name", "bad escape", ... */
+	size_t at;	 /* byte of the fault */
+	bool object;	 /* the top is an object */
 	enum scan_kind kind;
-	struct str id;          /* raw JSON string with quotes, or STR_NONE */
-	bool id_bad;            /* an id is there but no string, or too long */
-	bool writes;            /* a method in methodCalls may write */
+	struct str id; /* raw JSON string with quotes, or STR_NONE */
+	bool id_bad;   /* an id is there but no string, or too long */
+	bool writes;   /* a method in methodCalls may write */
 };
 
 void scan_json(struct str text, struct arena *a, struct scan *r);

@@ -246,8 +246,8 @@ static void publish(struct set *s)
 		size_t before = r->created.bytes + r->created.map.n * 6;
 
 		/* Keys of this call live in its arguments only. */
-		idmap_put(&r->created, &r->arena,
-			arena_str(&r->arena, e->key), e->id);
+		idmap_put(&r->created, &r->arena, arena_str(&r->arena, e->key),
+			e->id);
 		if (r->created_given)
 			r->reserve += r->created.bytes + r->created.map.n * 6 -
 				      before;
