@@ -107,6 +107,16 @@ class Raw:
             got, self.buf = self.buf, b""
             return got
 
+    def rest_or(self, otherwise):
+        """None when the peer ended without a further byte, else what
+        otherwise() makes of the bytes."""
+        try:
+            if not self.buf:
+                self.more()
+        except Closed:
+            return None
+        return otherwise()
+
     def assert_closed(self):
         rest = self.rest()
         assert rest == b"", f"bytes after the end: {rest[:200]!r}"
