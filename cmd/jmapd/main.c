@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 	uint64_t index;
 	for (size_t i = 0; argc == 3 && i < countof(roles); i++)
 		if (!strcmp(argv[1], roles[i].name) &&
-				str_u64(str_of(argv[2]), &index))
+			str_u64(str_of(argv[2]), &index))
 			return roles[i].main((unsigned)index);
 	while ((opt = getopt(argc, argv, "c:tV")) != -1) {
 		if (opt == 'c')

@@ -168,7 +168,7 @@ static bool hear(struct child *c)
 static void on_ctl(struct watch *w, uint32_t events)
 {
 	struct child *c = container_of(w, struct child, ctl);
-	if (!hear(c))           /* SIGCHLD will say the rest */
+	if (!hear(c)) /* SIGCHLD will say the rest */
 		loop_unwatch(c->m->loop, w);
 }
 

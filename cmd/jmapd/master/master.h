@@ -20,6 +20,7 @@
 #include "conf/conf.h"
 #include "core/base/crypto.h"
 #include "core/io/loop.h"
+#include "core/io/tls.h"
 
 #define MASTER_WORKERS 64
 
@@ -40,9 +41,9 @@ struct child {
 	unsigned index;
 	enum child_state state;
 	pid_t pid;
-	uint64_t life; /* of this process; never used again */
-	int line;                       /* control line; -1 when not alive */
-	struct watch ctl;               /* on it */
+	uint64_t life;	       /* of this process; never used again */
+	int line;	       /* control line; -1 when not alive */
+	struct watch ctl;      /* on it */
 	struct metrics *stats; /* its counters, this life's */
 	uint64_t born_ms, pong_ms, died_ms, due_ms;
 	unsigned short_lives; /* in a row */
@@ -64,8 +65,9 @@ struct master {
 	const char *path; /* of the configuration file */
 	struct loop *loop;
 	struct conf conf;
-	struct buf cert, key_pem; /* PEM; empty without tls */
-	uint8_t key[SHA256_LEN];  /* of the login MACs */
+	uint8_t tickets[TLS_TICKET_KEY]; /* of TLS session tickets */
+	struct buf cert, key_pem;	 /* PEM; empty without tls */
+	uint8_t key[SHA256_LEN];	 /* of the login MACs */
 	struct child store;
 	struct child worker[MASTER_WORKERS];
 	unsigned workers;

@@ -88,14 +88,16 @@ void config_tell_tls(struct child *c)
 	};
 	if (c->kind != CHILD_WORKER || !m->cert.n)
 		return;
+	struct buf all cleanup(buf_fini) = {0};
+	buf_adds(&all, buf_str(&m->cert));
+	buf_adds(&all, buf_str(&m->key_pem));
+	buf_add(&all, m->tickets, sizeof(m->tickets));
 	int fd cleanup(fd_close) = memfd_create("jmapd-tls", MFD_CLOEXEC);
-	if (fd < 0 || write(fd, m->cert.p, m->cert.n) != (ssize_t)m->cert.n ||
-		write(fd, m->key_pem.p, m->key_pem.n) !=
-			(ssize_t)m->key_pem.n) {
+	if (fd < 0 || write(fd, all.p, all.n) != (ssize_t)all.n)
 		log_error("certificate: memfd errno=%d", errno);
-		return;
-	}
-	child_tell(c, &h, STR_NONE, &fd, 1);
+	else
+		child_tell(c, &h, STR_NONE, &fd, 1);
+	secret_wipe(all.p, all.n);
 }
 
 /* ---- listeners ------------------------------------------------------------ */

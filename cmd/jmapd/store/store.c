@@ -148,7 +148,7 @@ static void after_sleep(void *ctx)
 	struct store_role *st = ctx;
 	for (size_t i = 0; i < STORE_WORKERS; i++)
 		if (st->link[i])
-			doorbell_answer(&st->link[i]->link.store_bell);
+			doorbell_disarm(&st->link[i]->link.store_bell);
 }
 
 /* ---- the end -------------------------------------------------------------- */
@@ -192,8 +192,7 @@ static void on_packet(struct role *r, struct ctl_packet *p)
 			    st, (unsigned)p->head.a, p->head.b, p->fd, &e) < 0)
 			log_error("link worker=%u: %s", (unsigned)p->head.a,
 				e.text);
-		else
-			p->fds = 0;
+		p->fds = 0; /* taken over either way */
 		break;
 	case CTL_UNLINK:
 		store_link_down(st, (unsigned)p->head.a);

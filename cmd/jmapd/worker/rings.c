@@ -27,6 +27,7 @@ struct rings {
 	struct buf overflow;	      /* other records that found it full */
 	uint64_t next_id;
 	size_t load;
+	bool moved; /* a record was put since it was cleared */
 };
 
 /* A call that is under way: what was asked, how far it got, its answer so far. */
@@ -104,8 +105,10 @@ static int put(struct rings *r, uint16_t type, const void *head, size_t head_n,
 		{(void *)(uintptr_t)rest.p, rest.n}};
 	int ret = ring_put(&r->link.calls, type, v, 2);
 	check(ret >= 0); /* the store's index: it is ours to trust */
-	if (ret > 0)
+	if (ret > 0) {
+		r->moved = true;
 		publish_soon(r);
+	}
 	return ret;
 }
 
@@ -122,7 +125,7 @@ static void put_or_wait(
 	buf_add(&r->overflow, head, head_n);
 }
 
-static bool flush_overflow(struct rings *r, bool *moved)
+static bool flush_overflow(struct rings *r)
 {
 	while (r->overflow.n) {
 		struct overflow_record o;
@@ -130,7 +133,6 @@ static bool flush_overflow(struct rings *r, bool *moved)
 		if (!put(r, o.type, r->overflow.p + sizeof(o), o.len, STR_NONE))
 			return false;
 		buf_drop(&r->overflow, sizeof(o) + o.len);
-		*moved = true;
 	}
 	return true;
 }
@@ -191,19 +193,19 @@ static void offer_room(struct asked *k)
 /* Those that found the ring full, in order. Returns whether anything moved. */
 static bool flush_waiting(struct rings *r)
 {
-	bool moved = false;
-	if (!r->linked || !flush_overflow(r, &moved))
-		return moved;
+	r->moved = false;
+	if (!r->linked || !flush_overflow(r))
+		return r->moved;
 	while (!cds_list_empty(&r->waiting)) {
 		struct asked *k = cds_list_first_entry(
 			&r->waiting, struct asked, waiting);
 		if (!pump(r, k))
 			break;
 		cds_list_del_init(&k->waiting);
-		moved = true;
+		r->moved = true;
 		offer_room(k);
 	}
-	return moved;
+	return r->moved;
 }
 
 static void on_publish(struct defer *d)
@@ -498,12 +500,14 @@ static void after_sleep(void *ctx)
 {
 	struct rings *r = ctx;
 	if (r->linked)
-		doorbell_answer(&r->link.worker_bell);
+		doorbell_disarm(&r->link.worker_bell);
 }
 
 static void on_bell(struct watch *w, uint32_t events)
 {
-	wake(container_of(w, struct rings, bell));
+	struct rings *r = container_of(w, struct rings, bell);
+	doorbell_answer(&r->link.worker_bell);
+	wake(r);
 }
 
 /* ---- lives of the store --------------------------------------------------- */

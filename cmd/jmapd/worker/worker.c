@@ -117,7 +117,8 @@ static void take_tls(struct worker *w, struct ctl_packet *p)
 	size_t cert = p->head.a, key = p->head.b;
 	if (p->fds != 1 || !cert || !key)
 		return;
-	char *pem = mmap(NULL, cert + key, PROT_READ, MAP_PRIVATE, p->fd[0], 0);
+	size_t all = cert + key + TLS_TICKET_KEY;
+	char *pem = mmap(NULL, all, PROT_READ, MAP_PRIVATE, p->fd[0], 0);
 	if (pem == MAP_FAILED) {
 		log_error("certificate: cannot map it");
 		return;
@@ -129,8 +130,10 @@ static void take_tls(struct worker *w, struct ctl_packet *p)
 		if (w->tls)
 			tls_unref(w->tls);
 		w->tls = t;
+		/* The same for all workers: any of them can resume. */
+		tls_server_ticket_key(t, (const uint8_t *)pem + cert + key);
 	}
-	munmap(pem, cert + key);
+	munmap(pem, all);
 }
 
 static void link_up(struct worker *w, struct ctl_packet *p)
@@ -138,11 +141,9 @@ static void link_up(struct worker *w, struct ctl_packet *p)
 	struct err e = {0};
 	if (p->fds != LINK_FDS)
 		return;
-	if (rings_link(w->rings, p->fd, &e) < 0) {
+	if (rings_link(w->rings, p->fd, &e) < 0)
 		log_error("link to the store: %s", e.text);
-		return;
-	}
-	p->fds = 0;
+	p->fds = 0; /* taken over either way */
 }
 
 static void on_drain_tick(struct timer *t)
