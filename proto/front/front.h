@@ -19,7 +19,7 @@
 struct front;
 
 struct front *front_new(struct loop *l, struct backend *b, struct push_hub *h);
-void front_free(struct front *f);       /* after the last of its streams */
+void front_free(struct front *f); /* after the last of its streams */
 /* The server of streams; f's own. */
 const struct http_server *front_server(struct front *f);
 

@@ -1,7 +1,7 @@
 /*
  * POST /jmap/api: what is refused here, what goes to the store, what comes back.
  */
-#include "fake.h"
+#include "test/unit/proto/front/fake.h"
 
 #define ECHO "{\"using\":[],\"methodCalls\":[[\"Core/echo\",{},\"a\"]]}"
 #define WRITE "{\"using\":[],\"methodCalls\":[[\"Email/set\",{},\"a\"]]}"

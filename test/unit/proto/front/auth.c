@@ -1,7 +1,7 @@
 /*
  * Credentials: what is read from them, what is asked, what is remembered.
  */
-#include "fake.h"
+#include "test/unit/proto/front/fake.h"
 
 #include "proto/front/auth.h"
 

@@ -1,7 +1,7 @@
 /*
  * Paths and methods, health, revocation, drain.
  */
-#include "fake.h"
+#include "test/unit/proto/front/fake.h"
 
 static unsigned status_of(struct world *w, const char *method, const char *path)
 {

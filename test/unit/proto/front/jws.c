@@ -1,7 +1,7 @@
 /*
  * A JMAP WebSocket's handshake and what is pushed to it.
  */
-#include "fake.h"
+#include "test/unit/proto/front/fake.h"
 
 #include "core/base/types.h"
 

@@ -1,7 +1,7 @@
 /*
  * RFC 8887's messages: each kind, each error, whose answer is whose.
  */
-#include "fake.h"
+#include "test/unit/proto/front/fake.h"
 
 #define URN(t) "\"type\":\"urn:ietf:params:jmap:error:" t "\""
 #define ERROR "\"@type\":\"RequestError\""

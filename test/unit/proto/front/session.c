@@ -1,7 +1,7 @@
 /*
  * GET of the Session object, on both of its paths.
  */
-#include "fake.h"
+#include "test/unit/proto/front/fake.h"
 
 static struct fake_stream *get(struct world *w, const char *path)
 {
