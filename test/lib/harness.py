@@ -176,7 +176,8 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
                 [JMAPD, "-c", self.conf_path, *args], stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, cwd=self.dir)
+                stdin=subprocess.DEVNULL, cwd=self.dir,
+                start_new_session=True)  # Ctrl-C is ours to pass on
 
     def start(self):
         before = self.log().count(" is ready workers=")

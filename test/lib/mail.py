@@ -9,8 +9,8 @@ _numbers = itertools.count(1)
 
 
 def message(subject="Hello", body="Hello there.\r\n", sender="bob@example.net",
-            to="alice@example.org", **fields):
-    text = (f"From: Bob <{sender}>\r\nTo: <{to}>\r\nSubject: {subject}\r\n"
+            to="alice@example.org", name="Bob", **fields):
+    text = (f"From: {name} <{sender}>\r\nTo: <{to}>\r\nSubject: {subject}\r\n"
             "Date: Tue, 24 Nov 2026 06:00:00 +0000\r\n")
     fields.setdefault("Message_ID", f"<{next(_numbers)}@example.net>")
     for k, v in fields.items():

@@ -1,0 +1,81 @@
+"""`jmapctl watch`: the small client that prints every StateChange."""
+
+import json
+import subprocess
+
+import pytest
+
+from harness import JMAPCTL
+from mail import deliver
+
+
+def watch(server, url, account, *args, password=None):
+    p = subprocess.Popen(
+        [JMAPCTL, "watch", url, "--user", account.name, "--password-stdin",
+         *args], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
+    p.stdin.write((password or account.token) + "\n")
+    p.stdin.flush()
+    return p
+
+
+@pytest.mark.parametrize("scheme", ["wss", "ws"])
+def test_it_prints_each_state_change(server, account, scheme):
+    port = server.https if scheme == "wss" else server.http
+    p = watch(server, f"{scheme}://localhost:{port}", account, "--ca",
+              server.cert, "--count", "2")
+    assert p.stderr.readline().startswith("jmapctl: connected")
+    lines = []
+    while len(lines) < 2:
+        deliver(server, account.name)
+        lines.append(p.stdout.readline())
+    assert p.wait(30) == 0
+    for line in lines:
+        when, text = line.split(" ", 1)
+        assert when.endswith("Z")
+        assert json.loads(text)["@type"] == "StateChange"
+
+
+def test_it_watches_only_the_types_it_was_told(server, account):
+    p = watch(server, f"ws://localhost:{server.http}", account, "--types",
+              "Thread", "--count", "1")
+    p.stderr.readline()
+    deliver(server, account.name)
+    # The first may have come before push was enabled.
+    deliver(server, account.name)
+    text = p.stdout.readline().split(" ", 1)[1]
+    (changed,) = json.loads(text)["changed"].values()
+    assert set(changed) == {"Thread"}
+    assert p.wait(30) == 0
+
+
+def test_a_wrong_password_is_status_1_and_said(server, account):
+    p = watch(server, f"ws://localhost:{server.http}", account,
+              password="wrong")
+    _, err = p.communicate(timeout=30)
+    assert p.returncode == 1
+    assert "401" in err
+
+
+def test_an_unknown_certificate_is_status_1_and_said(server, account):
+    p = watch(server, f"wss://localhost:{server.https}", account)
+    _, err = p.communicate(timeout=30)
+    assert p.returncode == 1
+    assert "certificate" in err
+
+
+def test_the_servers_close_is_status_1_and_said(server, account):
+    p = watch(server, f"ws://localhost:{server.http}", account)
+    p.stderr.readline()
+    server.ctl_ok("account", "passwd", account.name, "--password-stdin",
+                  stdin="neu\n")
+    _, err = p.communicate(timeout=30)
+    assert p.returncode == 1
+    assert "1008" in err
+
+
+def test_a_url_that_is_none_is_said(server, account):
+    p = watch(server, "nonsense", account)
+    _, err = p.communicate(timeout=30)
+    assert p.returncode in (1, 2)
+    assert "nonsense" in err
