@@ -1,22 +1,34 @@
 """`jmapctl watch`: the small client that prints every StateChange."""
 
 import json
+import select
 import subprocess
+import time
 
 import pytest
 
-from harness import JMAPCTL
+from harness import DEADLINE, JMAPCTL
 from mail import deliver
 
 
 def watch(server, url, account, *args, password=None):
     p = subprocess.Popen(
         [JMAPCTL, "watch", url, "--user", account.name, "--password-stdin",
-         *args], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+         *args], bufsize=1, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE)
     p.stdin.write((password or account.token) + "\n")
     p.stdin.flush()
     return p
+
+
+def line_after(p, change):
+    """Makes changes until a line comes: the first may be before push is on."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        change()
+        if select.select([p.stdout], [], [], 0.2)[0]:
+            return p.stdout.readline()
+    raise AssertionError("no line came")
 
 
 @pytest.mark.parametrize("scheme", ["wss", "ws"])
@@ -25,10 +37,8 @@ def test_it_prints_each_state_change(server, account, scheme):
     p = watch(server, f"{scheme}://localhost:{port}", account, "--ca",
               server.cert, "--count", "2")
     assert p.stderr.readline().startswith("jmapctl: connected")
-    lines = []
-    while len(lines) < 2:
-        deliver(server, account.name)
-        lines.append(p.stdout.readline())
+    lines = [line_after(p, lambda: deliver(server, account.name)),
+             line_after(p, lambda: deliver(server, account.name))]
     assert p.wait(30) == 0
     for line in lines:
         when, text = line.split(" ", 1)
@@ -40,10 +50,8 @@ def test_it_watches_only_the_types_it_was_told(server, account):
     p = watch(server, f"ws://localhost:{server.http}", account, "--types",
               "Thread", "--count", "1")
     p.stderr.readline()
-    deliver(server, account.name)
-    # The first may have come before push was enabled.
-    deliver(server, account.name)
-    text = p.stdout.readline().split(" ", 1)[1]
+    line = line_after(p, lambda: deliver(server, account.name))
+    text = line.split(" ", 1)[1]
     (changed,) = json.loads(text)["changed"].values()
     assert set(changed) == {"Thread"}
     assert p.wait(30) == 0
