@@ -6,6 +6,7 @@
 #include "cmd/admin.h"
 #include "cmd/jmapctl/jmapctl.h"
 #include "conf/conf.h"
+#include "core/base/crypto.h"
 
 static const struct verb {
 	const char *words;
@@ -81,6 +82,16 @@ static unsigned find_verb(struct command *c)
 	return 0;
 }
 
+static int pack_secret(const struct command *c, struct buf *out, struct err *e)
+{
+	struct buf secret cleanup(buf_fini) = {0};
+	int ret = secret_read(c->from_stdin, true, &secret, e);
+	buf_adds(out, buf_str(&secret));
+	if (secret.n)
+		secret_wipe(secret.p, secret.n);
+	return ret;
+}
+
 /* The packet: the verb's words, then its arguments, joined by NUL. */
 static int pack(
 	struct command *c, unsigned took, struct buf *out, struct err *e)
@@ -99,7 +110,7 @@ static int pack(
 	else if (c->json)
 		buf_addz(out, "--json");
 	else if (c->verb->secret)
-		return secret_read(c->from_stdin, true, out, e);
+		return pack_secret(c, out, e);
 	else
 		out->n--;
 	return 0;

@@ -155,6 +155,16 @@ static void input_again(struct conn *c)
 		pump(c);
 }
 
+/* What was left is older than the end of the stream: it goes first. */
+static void on_no_more(struct conn *c)
+{
+	if (c->left.n > 0)
+		input_again(c);
+	/* Paused or closing now: the end is another event. */
+	if (may_read(c) && c->state != CONN_CLOSING)
+		on_end_of_stream(c);
+}
+
 void conn_input(struct conn *c, bool again)
 {
 	if (again) {
@@ -177,7 +187,7 @@ void conn_input(struct conn *c, bool again)
 			return;
 		}
 		if (n == 0) {
-			on_end_of_stream(c);
+			on_no_more(c);
 			return;
 		}
 		take(c, (size_t)n);

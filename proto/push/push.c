@@ -1,6 +1,7 @@
 #include "proto/push/push.h"
 
 #include "core/base/buf.h"
+#include "core/base/ids.h"
 #include "core/base/jw.h"
 #include "core/base/map.h"
 #include "core/base/metrics.h"
@@ -53,7 +54,6 @@ static struct push_watch *watch_find(struct push_hub *h, uint64_t account)
 static void encode(
 	struct push_hub *h, const struct push_watch *w, uint16_t types)
 {
-	char id[ACCOUNT_ID_MAX];
 	struct jw j;
 	buf_reset(&h->frame);
 	jw_init(&j, &h->frame);
@@ -61,15 +61,13 @@ static void encode(
 	jw_kstrz(&j, "@type", "StateChange");
 	jw_key(&j, STR("changed"));
 	jw_obj(&j);
-	account_id(w->account, id);
-	jw_key(&j, str_of(id));
+	jw_key(&j, str_of(id_of('u', w->account).z));
 	jw_obj(&j);
 	for (enum type t = 0; t < TYPES; t++) {
-		char state[STATE_MAX];
 		if (!(types & TYPE_BIT(t)))
 			continue;
-		state_text(w->generation, w->modseq[t], state);
-		jw_kstrz(&j, type_name(t), state);
+		jw_kstrz(&j, type_name(t),
+			state_of(w->generation, w->modseq[t]).z);
 	}
 	jw_obj_end(&j);
 	jw_obj_end(&j);

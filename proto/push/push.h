@@ -96,8 +96,3 @@ void push_disable(struct push_client *c);
 void push_room(struct push_client *c);
 /* New ws-throttle: due times are computed anew for all clients. */
 void push_reconfigure(struct push_hub *h);
-
-/* JMAP's Id of an account number: "u" and base 32 digits; and back. */
-#define ACCOUNT_ID_MAX 24
-void account_id(uint64_t account, char z[ACCOUNT_ID_MAX]);
-bool account_id_parse(struct str id, uint64_t *account_r);

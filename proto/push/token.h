@@ -10,9 +10,6 @@
 
 #include "core/base/buf.h"
 
-#define STATE_MAX 32
-void state_text(uint32_t generation, uint64_t modseq, char z[STATE_MAX]);
-
 /* Appends one account's part, after a comma when out has content already. */
 void token_add(struct buf *out, uint64_t account, uint32_t generation,
 	uint64_t modseq);

@@ -456,7 +456,7 @@ static void test_new_generation_is_all_news(void **state)
 	n.baseline_end = true;
 	push_notice(w->hub, &n);
 	turn(w);
-	assert_heard(&e, 1, "\"Email\":\"00000007-2\"");
+	assert_heard(&e, 1, "\"Email\":\"7-2\"");
 	push_disable(&e.c);
 }
 
