@@ -134,6 +134,7 @@ def test_curl_posts_a_request_with_chunks(server, account):
         ["Core/echo", {"a": 1}, "0"]]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tls_versions_1_2_and_1_3_only(server):
     import ssl
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
