@@ -1,0 +1,375 @@
+"""What the fault tests share: watchers that write down all they are told, senders
+that try again, and the model that says what a watcher must have been told.
+
+The model is the account's own change log, read when the server has stopped: for
+each StateChange, every type's change up to the modseq of its pushState must have
+been told by then.
+"""
+
+import bisect
+import json
+import os
+import select
+import socket
+import sqlite3
+import threading
+
+import jmap
+from harness import DEADLINE, wait_for
+from mail import message
+from raw import Closed, Raw
+from rawws import CLOSE, TEXT, RawWs
+
+TYPES = ["Mailbox", "Thread", "Email", "EmailDelivery"]  # core/base/types.def
+LOGGED = TYPES[:3]  # EmailDelivery has no objects
+
+
+def modseq(state):
+    """Of a type's state, or of the one account in a pushState."""
+    return int(state.rsplit("-", 1)[1])
+
+
+class Heard:
+    """One StateChange, as heard."""
+
+    def __init__(self, message_, account_id):
+        assert list(message_["changed"]) == [account_id], message_
+        self.states = message_["changed"][account_id]
+        self.token = message_["pushState"]
+
+
+class History:
+    """All that one client was told, over all its connections."""
+
+    def __init__(self, base):
+        """base: states by type, taken when nothing changed."""
+        self.base = {t: modseq(s) for t, s in base.items()}
+        self.heard = []
+
+    def add(self, heard):
+        self.heard.append(heard)
+
+    @property
+    def token(self):
+        return self.heard[-1].token if self.heard else None
+
+    def told(self):
+        told = dict(self.base)
+        for h in self.heard:
+            told.update({t: modseq(s) for t, s in h.states.items()})
+        return told
+
+    def check_never_back(self):
+        told, at = dict(self.base), 0
+        for h in self.heard:
+            for t, s in h.states.items():
+                assert modseq(s) >= told.get(t, 0), (
+                    f"{t} went back from {told[t]} to {s}")
+                told[t] = modseq(s)
+            assert modseq(h.token) >= at, (
+                f"pushState went back from {at} to {h.token}")
+            at = modseq(h.token)
+
+    def check_no_gap(self, log):
+        """log: of each type the modseqs of its changes, ascending."""
+        told = dict(self.base)
+        for h in self.heard:
+            told.update({t: modseq(s) for t, s in h.states.items()})
+            upto = modseq(h.token)
+            for t, changes in log.items():
+                last = last_until(changes, upto)
+                assert last <= told.get(t, 0), (
+                    f"pushState {h.token} runs past {t} {last}, told "
+                    f"{told.get(t, 0)}")
+
+    def check_true(self, log):
+        """Each state that was told is one that a commit led to: all types of a
+        commit stand at its last modseq."""
+        known = set().union(*log.values())
+        for h in self.heard:
+            for t, s in h.states.items():
+                if t in log:
+                    assert (modseq(s) in known
+                            or modseq(s) == self.base[t]), (t, s)
+
+    def check(self, log):
+        self.check_never_back()
+        self.check_no_gap(log)
+        self.check_true(log)
+
+
+def last_until(changes, upto):
+    """The last of these ascending numbers that is not beyond upto; else 0."""
+    i = bisect.bisect_right(changes, upto)
+    return changes[i - 1] if i else 0
+
+
+def data_dir(server):
+    return server.options["data-dir"]
+
+
+def change_log(server, name):
+    """Of a stopped server's account."""
+    with sqlite3.connect(os.path.join(data_dir(server), "directory.db")) as db:
+        (number,), = db.execute("SELECT id FROM account WHERE name = ?",
+                                (name,))
+    path = os.path.join(data_dir(server), "accounts", str(number), "mail.db")
+    assert os.path.exists(path), path
+    with sqlite3.connect(path) as db:
+        log = {t: [] for t in LOGGED}
+        for at, t in db.execute(
+                "SELECT modseq, type FROM change_log ORDER BY modseq"):
+            log[TYPES[t]].append(at)
+    return log
+
+
+class Watcher:
+    """A push client in a thread; comes back with its pushState when cut."""
+
+    def __init__(self, server, account, account_id, base, types=None,
+                 resume=True):
+        self.server = server
+        self.account = account
+        self.account_id = account_id
+        self.types = types
+        self.resume = resume
+        self.history = History(base)
+        self.lock = threading.Lock()
+        self.connections = 0
+        self.error = None
+        self.stopping = False
+        self.ws = None
+        self.enabled = threading.Event()
+        self.thread = threading.Thread(target=self._main, daemon=True)
+        self.thread.start()
+        assert self.enabled.wait(DEADLINE), self.error
+
+    def _enable(self):
+        wish = {"@type": "WebSocketPushEnable", "dataTypes": self.types}
+        with self.lock:
+            if self.history.token:
+                wish["pushState"] = self.history.token
+        self.ws.send_json(wish)
+        self.ws.send_json({"@type": "Request", "id": "enabled",
+                           "using": [jmap.CORE],
+                           "methodCalls": [["Core/echo", {}, "e"]]})
+
+    def _main(self):
+        try:
+            while not self.stopping:
+                if self._connect():
+                    self._listen()
+                if not self.resume:
+                    break
+        except BaseException as e:  # noqa: B036 the test looks at it
+            self.error = e
+
+    def _connect(self):
+        try:
+            self.ws = RawWs(self.server.http, "/jmap/ws",
+                            account=self.account)
+            self._enable()
+        except (Closed, OSError):
+            return False
+        except AssertionError:  # 503: not now
+            return False
+        self.connections += 1
+        return True
+
+    def _listen(self):
+        try:
+            while True:
+                opcode, payload = self.ws.message()
+                if opcode == CLOSE:
+                    break
+                assert opcode == TEXT, opcode
+                self._take(json.loads(payload))
+        except (Closed, ConnectionError, BrokenPipeError):
+            pass
+        except OSError:
+            if not self.stopping:
+                raise
+        finally:
+            self.ws.close()
+
+    def _take(self, m):
+        if m["@type"] == "StateChange":
+            with self.lock:
+                self.history.add(Heard(m, self.account_id))
+        elif m.get("requestId") == "enabled":
+            self.enabled.set()
+
+    def told(self):
+        with self.lock:
+            return self.history.told()
+
+    def wait_told(self, states, deadline=None):
+        """Until it was told exactly these states (by type)."""
+        want = {t: modseq(s) for t, s in states.items()}
+
+        def is_told():
+            assert not self.error, repr(self.error)
+            told = self.told()
+            return all(told.get(t) == n for t, n in want.items())
+        try:
+            wait_for("the newest state", is_told, deadline)
+        except AssertionError as e:
+            raise AssertionError(f"{e}: want {want}, told {self.told()}, "
+                                 f"connections {self.connections}") from None
+
+    def stop(self):
+        self.stopping = True
+        try:
+            self.ws.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.thread.join(DEADLINE)
+        assert not self.thread.is_alive(), "the watcher does not end"
+        if self.error and not isinstance(self.error, OSError):
+            raise self.error
+
+
+def states(api):
+    """Of all types that have a /get."""
+    got = api.calls(*[(f"{t}/get", {"accountId": api.account_id, "ids": []}, t)
+                      for t in LOGGED])
+    return {name.split("/")[0]: answer["state"] for name, answer, _ in got}
+
+
+class Lmtp:
+    """A sender's connection: one attempt says what became of it."""
+
+    def __init__(self, server):
+        self.server = server
+        self.raw = None
+
+    def close(self):
+        if self.raw:
+            self.raw.close()
+            self.raw = None
+
+    def _reply(self):
+        while True:
+            line = self.raw.until(b"\r\n")
+            if line[3:4] != b"-":
+                return int(line[:3])
+
+    def _say(self, *lines):
+        for line in lines:
+            self.raw.send(line + "\r\n")
+            code = self._reply()
+            if code >= 400:
+                return code
+        return code
+
+    def attempt(self, to, data, on_sent=None):
+        """The last reply's code, or None when the connection went before it.
+        on_sent() is called when the last byte is out."""
+        try:
+            if not self.raw:
+                self.raw = Raw(self.server.lmtp)
+                self._reply()
+                if self._say("LHLO sender.example") != 250:
+                    self.close()
+                    return 421
+            code = self._say("MAIL FROM:<bob@example.net>",
+                             f"RCPT TO:<{to}>", "DATA")
+            if code != 354:
+                self._say("RSET")
+                return code
+            self.raw.send(data + b".\r\n")
+            if on_sent:
+                on_sent()
+            return self._reply()
+        except (Closed, ConnectionError, BrokenPipeError, socket.timeout):
+            self.close()
+            return None
+
+
+def readable(sock):
+    return bool(select.select([sock], [], [], 0)[0])
+
+
+def role(server, name, index=0):
+    for r in server.roles(name):
+        if r["index"] == index:
+            return r
+    raise AssertionError(f"no {name} {index}")
+
+
+def wait_settled(server, name, index=0, not_pid=0, uptime=1):
+    """That role lives for a second (dying sooner is 'keeps dying')."""
+    return wait_for(
+        f"{name} {index} is up", lambda: next(
+            (r["pid"] for r in [role(server, name, index)]
+             if r["state"] == "up" and r["pid"] != not_pid
+             and r["uptime"] >= uptime), None))
+
+
+def up_again(server, name, index, old):
+    return wait_settled(server, name, index, old, 0)
+
+
+def numbered(who, n, body="Hello there.\r\n"):
+    """A message that can be told from all others."""
+    return message(subject=f"mark-{who}-{n}", body=body,
+                   Message_ID=f"<mark-{who}-{n}@example.net>")
+
+
+def subjects(api):
+    """Subjects of all emails, doubles included."""
+    found = []
+    while True:
+        ids = api.call("Email/query", {
+            "position": len(found), "limit": 500,
+            "sort": [{"property": "receivedAt", "isAscending": True}]})["ids"]
+        if not ids:
+            return found
+        got = api.call("Email/get", {"ids": ids, "properties": ["subject"]})
+        assert len(got["list"]) == len(ids)
+        found += [e["subject"] for e in got["list"]]
+
+
+# ---- which worker has a connection? ------------------------------------------
+
+
+def inodes_of(pid):
+    """The sockets of a process."""
+    found = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            to = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        if to.startswith("socket:["):
+            found.add(to[8:-1])
+    return found
+
+
+def client_ports(server_port, pid):
+    """The peers' ports of that process's connections on server_port."""
+    inodes = inodes_of(pid)
+    found = set()
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for line in f.readlines()[1:]:
+            w = line.split()
+            if (int(w[1].split(":")[1], 16) == server_port
+                    and w[9] in inodes):
+                found.add(int(w[2].split(":")[1], 16))
+    return found
+
+
+def is_of(sock, server_port, pid):
+    return sock.getsockname()[1] in client_ports(server_port, pid)
+
+
+def connect_to(make, server, index, tries=64):
+    """make() until its connection is one of that worker's; the others are
+    closed. make returns something with .sock and .close()."""
+    pid = role(server, "worker", index)["pid"]
+    for _ in range(tries):
+        c = make()
+        if is_of(c.sock, c.sock.getpeername()[1], pid):
+            return c
+        c.close()
+    raise AssertionError(f"no connection to worker {index}")
