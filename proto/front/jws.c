@@ -63,9 +63,16 @@ static void push_send(struct push_client *c, struct str json)
 	ws_send(of_push(c)->w, true, json);
 }
 
+static void push_pended(struct push_client *c)
+{
+	jws_writes_first(of_push(c));
+}
+
 static size_t push_unsent(struct push_client *c)
 {
-	return ws_unsent(of_push(c)->w);
+	struct jws *j = of_push(c);
+
+	return ws_unsent(j->w) + j->goes_first;
 }
 
 static uint64_t push_throttle_ms(void)
@@ -75,6 +82,7 @@ static uint64_t push_throttle_ms(void)
 
 static const struct push_client_ops push_ops = {
 	.send = push_send,
+	.pended = push_pended,
 	.unsent = push_unsent,
 	.throttle_ms = push_throttle_ms,
 };

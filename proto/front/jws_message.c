@@ -12,6 +12,7 @@ struct jws_call {
 	struct call call;
 	struct jws *j;
 	struct cds_hlist_node node; /* jws.calls */
+	bool writes, goes_first;
 	size_t id_n;
 	char id[]; /* JSON string with quotes, or nothing */
 };
@@ -24,8 +25,20 @@ static struct http_share *share_of(const struct jws *j)
 static void call_free(struct jws_call *c)
 {
 	share_of(c->j)->requests--;
+	c->j->goes_first -= c->goes_first;
 	cds_hlist_del(&c->node);
 	free(c);
+}
+
+void jws_writes_first(struct jws *j)
+{
+	struct jws_call *c;
+
+	cds_hlist_for_each_entry_2(c, &j->calls, node)
+	{
+		j->goes_first += c->writes && !c->goes_first;
+		c->goes_first |= c->writes;
+	}
 }
 
 void jws_cancel_calls(struct jws *j)
@@ -100,6 +113,7 @@ static void on_answer(struct call *call, unsigned status, struct str body)
 		answer_status(
 			j, status, c->id_n ? str_n(c->id, c->id_n) : STR_NONE);
 	call_free(c);
+	push_room(&j->push);
 	if (j->draining && !j->calls.next)
 		ws_close(j->w, WS_GOING_AWAY, "the server stops");
 }
@@ -117,6 +131,7 @@ static void submit(struct jws *j, struct str text, const struct scan *scan)
 
 	c->call.on_answer = on_answer;
 	c->j = j;
+	c->writes = scan->writes;
 	c->id_n = scan->id.n;
 	if (scan->id.n)
 		memcpy(c->id, scan->id.p, scan->id.n);

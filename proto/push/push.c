@@ -233,6 +233,14 @@ static void on_baseline(struct push_watch *w)
 	}
 }
 
+static void pend(struct push_client *c, unsigned types)
+{
+	bool first = !c->pending && types;
+	c->pending |= (uint16_t)types;
+	if (first && c->ops->pended)
+		c->ops->pended(c);
+}
+
 /* It brought a token from beyond that point. */
 static bool knows(const struct push_client *c, const struct push_notice *n)
 {
@@ -252,7 +260,7 @@ void push_notice(struct push_hub *h, const struct push_notice *n)
 	cds_list_for_each_entry_safe (c, next, &w->clients, node) {
 		if (c->resuming || knows(c, n))
 			continue; /* on_baseline() compares */
-		c->pending |= moved & c->types;
+		pend(c, moved & c->types);
 		consider(c);
 	}
 	if (n->baseline_end)
@@ -307,6 +315,9 @@ void push_enable(struct push_client *c, uint64_t account, const void *cookie,
 	struct push_watch *w = watch_find(h, account);
 	if (!w)
 		w = watch_new(h, account, cookie, cookie_n);
+	/* The newest proof of who asks: an older one may be revoked by now. */
+	check(w->cookie_n == cookie_n);
+	memcpy(w->cookie, cookie, cookie_n);
 	if (was != w) {
 		push_disable(c);
 		c->watch = w;

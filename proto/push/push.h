@@ -33,7 +33,11 @@ struct push_client;
 struct push_client_ops {
 	/* Sends one StateChange: json is the whole object, or NULL pieces never. */
 	void (*send)(struct push_client *c, struct str json);
-	/* Bytes still unsent: nothing is pushed behind them. */
+	/* Something is pending where nothing was: the owner may note what it
+	 * has to say first. May be NULL. */
+	void (*pended)(struct push_client *c);
+	/* Not 0: nothing is pushed now (bytes still unsent, an answer that goes
+	 * first); push_room() when that is over. */
 	size_t (*unsent)(struct push_client *c);
 	/* Milliseconds of the window: ws-throttle, or the EventSource's. */
 	uint64_t (*throttle_ms)(void);

@@ -210,7 +210,6 @@ static void on_conf(struct role *r)
 	if (!w->front)
 		return; /* at start */
 	front_reconfigure(w->front);
-	push_reconfigure(w->hub);
 }
 
 static void on_orphan(struct role *r)

@@ -25,7 +25,7 @@ static uint64_t window_ms;
 struct ear {
 	struct push_client c;
 	char last[512];
-	unsigned heard;
+	unsigned heard, pended;
 	size_t unsent;
 };
 
@@ -65,7 +65,17 @@ static uint64_t on_throttle(void)
 }
 
 static const struct push_hub_ops hub_ops = {on_watch, on_unwatch};
-static const struct push_client_ops ear_ops = {on_send, on_unsent, on_throttle};
+static void on_pended(struct push_client *c)
+{
+	container_of(c, struct ear, c)->pended++;
+}
+
+static const struct push_client_ops ear_ops = {
+	.send = on_send,
+	.pended = on_pended,
+	.unsent = on_unsent,
+	.throttle_ms = on_throttle,
+};
 
 static int setup(void **state)
 {
@@ -305,6 +315,24 @@ static void test_slow_reader_gets_one_newest_state(void **state)
 	push_disable(&e.c);
 }
 
+static void test_owner_hears_once_of_each_batch(void **state)
+{
+	struct world *w = *state;
+	struct ear e;
+	ear_init(w, &e);
+	enable(&e, EMAIL, "");
+	baseline(w, 5);
+	notice(w, 6, MAILBOX);
+	assert_int_equal(e.pended, 0);
+	notice(w, 7, EMAIL);
+	notice(w, 8, EMAIL);
+	assert_int_equal(e.pended, 1);
+	turn(w);
+	notice(w, 9, EMAIL);
+	assert_int_equal(e.pended, 2);
+	push_disable(&e.c);
+}
+
 /* ---- resuming ------------------------------------------------------------- */
 
 static void test_token_brings_exactly_what_was_missed(void **state)
@@ -498,6 +526,7 @@ int main(void)
 		T(test_enabling_again_opens_no_second_window),
 		T(test_new_throttle_governs_who_waits),
 		T(test_slow_reader_gets_one_newest_state),
+		T(test_owner_hears_once_of_each_batch),
 		T(test_token_brings_exactly_what_was_missed),
 		T(test_token_of_now_brings_nothing),
 		T(test_token_ahead_of_this_worker_is_not_told_again),

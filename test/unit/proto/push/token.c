@@ -34,7 +34,8 @@ static void test_broken_tokens_are_not_believed(void **state)
 		"u1:deadbeef7", "u1:deadbeeg-7", "u1:deadbeef-",
 		"u1:deadbeef--7", "u1:deadbeef-18446744073709551616",
 		"x1:deadbeef-7", "u01:deadbeef-7", "u:deadbeef-7",
-		"u1w:deadbeef-7", "u1:DEADBEEF-7", "u1:0deadbeef-7", "u1:deadbeef-7x"};
+		"u1w:deadbeef-7", "u1:DEADBEEF-7", "u1:0deadbeef-7",
+		"u1:deadbeef-7x"};
 	uint32_t g;
 	uint64_t m;
 	for (size_t i = 0; i < countof(broken); i++)
