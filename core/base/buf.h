@@ -11,15 +11,15 @@
 #include "core/base/str.h"
 
 struct buf {
-	char *p;        /* first byte of the content */
-	size_t n;       /* bytes of content */
-	size_t off;     /* p - start of the allocation */
-	size_t cap;     /* bytes from p to the end of the allocation */
+	char *p;    /* first byte of the content */
+	size_t n;   /* bytes of content */
+	size_t off; /* p - start of the allocation */
+	size_t cap; /* bytes from p to the end of the allocation */
 };
 
-void buf_fini(struct buf *b);                   /* frees; empty afterwards */
-void buf_finip(struct buf *b);                  /* for cleanup(buf_fini) */
-void buf_reset(struct buf *b);                  /* empty, memory kept */
+void buf_fini(struct buf *b);  /* frees; empty afterwards */
+void buf_finip(struct buf *b); /* for cleanup(buf_fini) */
+void buf_reset(struct buf *b); /* empty, memory kept */
 
 /* Room for n more bytes; returns where they go. Commit with b->n += used. */
 char *buf_room(struct buf *b, size_t n);
@@ -28,9 +28,8 @@ void buf_adds(struct buf *b, struct str s);
 void buf_addz(struct buf *b, const char *z);
 void buf_addc(struct buf *b, char c);
 void buf_fmt(struct buf *b, const char *fmt, ...) printf_like(2, 3);
-void buf_vfmt(struct buf *b, const char *fmt, va_list ap)
-		printf_like(2, 0);
-void buf_u64(struct buf *b, uint64_t v);        /* decimal */
+void buf_vfmt(struct buf *b, const char *fmt, va_list ap) printf_like(2, 0);
+void buf_u64(struct buf *b, uint64_t v); /* decimal */
 
 /* Drops the first n bytes (n <= b->n). */
 void buf_drop(struct buf *b, size_t n);

@@ -11,13 +11,13 @@
  * are HTTP's where one fits, RFC 9110 15) and bytes.
  */
 enum call_kind {
-	CALL_LOGIN = 1,         /* head: "basic\0user\0secret" or "bearer\0token";
+	CALL_LOGIN = 1, /* head: "basic\0user\0secret" or "bearer\0token";
 				 * answer: 200 and struct login + login name */
-	CALL_SESSION,           /* answer: the Session object's JSON */
-	CALL_API,               /* body: RFC 8620 3.3 Request; answer: Response */
-	CALL_API_WS,            /* the same in RFC 8887's clothes (requestId) */
-	CALL_RCPT,              /* head: address; answer: status only */
-	CALL_DELIVER,           /* head: trace\0sender\0rcpt\0rcpt...; body: the
+	CALL_SESSION,	/* answer: the Session object's JSON */
+	CALL_API,	/* body: RFC 8620 3.3 Request; answer: Response */
+	CALL_API_WS,	/* the same in RFC 8887's clothes (requestId) */
+	CALL_RCPT,	/* head: address; answer: status only */
+	CALL_DELIVER,	/* head: trace\0sender\0rcpt\0rcpt...; body: the
 				 * message as it came. Return-Path and the trace
 				 * fields (whole lines, CRLF) go on top of it; doubles
 				 * are told by the body. Answer: one uint16_t LMTP
@@ -33,9 +33,9 @@ enum call_kind {
 struct login {
 	uint64_t account;
 	uint32_t worker;
-	uint32_t version;       /* of the account's credentials */
+	uint32_t version; /* of the account's credentials */
 	uint8_t mac[16];
 };
 
-#define CALL_F_WRITES 1u        /* a method of it may change something */
-#define CALL_F_RETRY 2u         /* asked again after a store died */
+#define CALL_F_WRITES 1u /* a method of it may change something */
+#define CALL_F_RETRY 2u	 /* asked again after a store died */

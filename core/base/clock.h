@@ -14,7 +14,7 @@ uint64_t clock_mono_ns(void);
 uint64_t clock_mono_ms(void);
 int64_t clock_real_ms(void);
 
-#define CLOCK_UTC_MAX 32        /* bytes incl. NUL */
+#define CLOCK_UTC_MAX 32 /* bytes incl. NUL */
 /* RFC 8620 1.4 UTCDate: "2014-10-30T06:12:00Z"; ms that are not 0 show.
  * Years end at 0000 and 9999: an instant beyond is written as the nearest. */
 void clock_utc(int64_t real_ms, char z[CLOCK_UTC_MAX]);

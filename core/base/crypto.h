@@ -13,7 +13,7 @@
 #define SHA1_LEN 20
 
 void sha256(struct str s, uint8_t out[SHA256_LEN]);
-void sha1(struct str s, uint8_t out[SHA1_LEN]);        /* RFC 6455 1.3 only */
+void sha1(struct str s, uint8_t out[SHA1_LEN]); /* RFC 6455 1.3 only */
 void hmac_sha256(struct str key, struct str s, uint8_t out[SHA256_LEN]);
 
 /* Incremental SHA-256; sha256_end() frees, sha256_free() gives up half-way. */
@@ -34,9 +34,9 @@ void secret_wipe(void *p, size_t n);
  * bits too) and append, or return false and leave out's content alone. */
 void base64_add(struct buf *b, struct str s);
 bool base64_decode(struct str s, struct buf *out);
-void base64url_add(struct buf *b, struct str s);        /* no padding */
-bool base64url_decode(struct str s, struct buf *out);   /* no padding */
-void hex_add(struct buf *b, struct str s);              /* lower case */
+void base64url_add(struct buf *b, struct str s);      /* no padding */
+bool base64url_decode(struct str s, struct buf *out); /* no padding */
+void hex_add(struct buf *b, struct str s);	      /* lower case */
 bool hex_decode(struct str s, struct buf *out);
 
 /*

@@ -11,8 +11,8 @@
 #include "core/base/base.h"
 
 struct err {
-	int code;           /* negative errno, 0 when nothing happened */
-	char text[256];     /* one sentence, no newline */
+	int code;	/* negative errno, 0 when nothing happened */
+	char text[256]; /* one sentence, no newline */
 };
 
 /* Sets the sentence; returns code, which must be negative. */

@@ -14,7 +14,7 @@
 
 struct jw {
 	struct buf *out;
-	uint64_t used;          /* bit per level: has a member already */
+	uint64_t used; /* bit per level: has a member already */
 	unsigned depth;
 	bool after_key;
 };
@@ -24,9 +24,9 @@ void jw_obj(struct jw *w);
 void jw_obj_end(struct jw *w);
 void jw_arr(struct jw *w);
 void jw_arr_end(struct jw *w);
-void jw_key(struct jw *w, struct str key);      /* escaped */
+void jw_key(struct jw *w, struct str key); /* escaped */
 void jw_str(struct jw *w, struct str s);
-void jw_strz(struct jw *w, const char *z);      /* NULL writes null */
+void jw_strz(struct jw *w, const char *z); /* NULL writes null */
 void jw_u64(struct jw *w, uint64_t v);
 void jw_i64(struct jw *w, int64_t v);
 void jw_bool(struct jw *w, bool v);

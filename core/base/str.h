@@ -10,7 +10,7 @@
 
 struct str {
 	const char *p;
-	size_t n;       /* bytes */
+	size_t n; /* bytes */
 };
 
 #define STR(lit) ((struct str){"" lit, sizeof(lit) - 1})
@@ -33,7 +33,7 @@ bool str_eq(struct str a, struct str b);
 bool str_ieq(struct str a, struct str b);
 bool str_starts(struct str s, struct str head);
 bool str_ends(struct str s, struct str tail);
-int str_cmp(struct str a, struct str b);        /* bytewise, shorter first */
+int str_cmp(struct str a, struct str b); /* bytewise, shorter first */
 
 /* s without the first n bytes (n <= s.n). */
 struct str str_skip(struct str s, size_t n);

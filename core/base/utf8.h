@@ -8,11 +8,11 @@
 
 #include "core/base/str.h"
 
-#define UTF8_BAD 0xfffdu        /* stands for what is no character */
+#define UTF8_BAD 0xfffdu /* stands for what is no character */
 
 struct utf8 {
-	uint32_t need;          /* continuation bytes still missing */
-	uint8_t lo, hi;         /* bounds of the next one */
+	uint32_t need;	/* continuation bytes still missing */
+	uint8_t lo, hi; /* bounds of the next one */
 };
 
 /*
@@ -26,6 +26,6 @@ bool utf8_valid(struct str s);
 
 /* Decodes one character of valid or invalid UTF-8; returns its bytes (>= 1).
  * s must not be empty. */
-size_t utf8_decode(struct str s, uint32_t *cp_r);       /* bad: 1, U+FFFD */
+size_t utf8_decode(struct str s, uint32_t *cp_r); /* bad: 1, U+FFFD */
 /* What is no character (a surrogate, above U+10FFFF) is written as U+FFFD. */
 size_t utf8_encode(uint32_t cp, char out[4]);
