@@ -18,7 +18,7 @@
 struct db;
 struct db_stmt;
 
-#define DB_CREATE 1u            /* make the file when it is missing */
+#define DB_CREATE 1u /* make the file when it is missing */
 #define DB_READONLY 2u
 
 /* path is the file; readers and the writer of one file are separate handles. */
@@ -41,16 +41,17 @@ int db_begin(struct db *db, bool write, struct err *e);
 /* On an error everything is rolled back; durable when it returns 0. */
 int db_commit(struct db *db, struct err *e);
 void db_rollback(struct db *db);
-int db_savepoint(struct db *db, struct err *e);         /* nest not */
+int db_savepoint(struct db *db, struct err *e); /* nest not */
 int db_release(struct db *db, struct err *e);
-void db_rollback_to(struct db *db);                     /* and releases */
+void db_rollback_to(struct db *db); /* and releases */
 bool db_in_tx(const struct db *db);
 
 /*
  * The prepared statement of that text; kept by the handle under the address of
  * sql (a literal), reset and unbound. Never freed by the caller.
  */
-int db_stmt(struct db *db, const char *sql, struct db_stmt **s_r, struct err *e);
+int db_stmt(
+	struct db *db, const char *sql, struct db_stmt **s_r, struct err *e);
 /* Parameters count from 1. Bytes are not copied: they live until db_done(). */
 void db_bind_i64(struct db_stmt *s, int i, int64_t v);
 void db_bind_text(struct db_stmt *s, int i, struct str v);
@@ -64,16 +65,17 @@ struct str db_bytes(struct db_stmt *s, int i);
 bool db_is_null(struct db_stmt *s, int i);
 /* Resets the statement: its read is over. Always call it. */
 void db_done(struct db_stmt *s);
-int64_t db_changes(const struct db *db);        /* rows of the last statement */
+int64_t db_changes(const struct db *db); /* rows of the last statement */
 
 /*
  * One statement without results. Parameters by letter: i int64_t, t struct str
  * as text, b struct str as blob, n NULL (takes no argument). 0 or < 0.
  */
-int db_run(struct db *db, struct err *e, const char *sql, const char *types, ...);
+int db_run(
+	struct db *db, struct err *e, const char *sql, const char *types, ...);
 /* The same for a query of at most one row of one number; 1, 0, < 0. */
 int db_number(struct db *db, int64_t *v_r, struct err *e, const char *sql,
-		const char *types, ...);
+	const char *types, ...);
 
 /* Copies pages from the log back to the file in the background; never waits. */
 void db_checkpoint(struct db *db);

@@ -14,16 +14,16 @@ struct db_driver {
 	const char *name;
 	const char *(*version)(void);
 	int (*open)(const char *path, unsigned flags, struct db **db_r,
-			struct err *e);
-	void (*close)(struct db *db);           /* frees; no statement is left */
+		struct err *e);
+	void (*close)(struct db *db); /* frees; no statement is left */
 	int (*exec)(struct db *db, const char *sql, struct err *e);
 	/* Whether the server still has the transaction that db.c began: some
 	 * failures (disk full) make it roll back by itself. */
 	bool (*alive)(const struct db *db);
 	int (*prepare)(struct db *db, const char *sql, struct db_stmt **s_r,
-			struct err *e);
+		struct err *e);
 	void (*finalize)(struct db_stmt *s);
-	void (*reset)(struct db_stmt *s);       /* and unbinds */
+	void (*reset)(struct db_stmt *s); /* and unbinds */
 	/* False when the parameter is not there or the value too long. */
 	bool (*bind_i64)(struct db_stmt *s, int i, int64_t v);
 	bool (*bind_text)(struct db_stmt *s, int i, struct str v);
@@ -38,20 +38,20 @@ struct db_driver {
 	unsigned (*log_pages)(const struct db *db);
 	/* SQL that differs between drivers. */
 	const char *sql_begin_read, *sql_begin_write;
-	const char *sql_version, *sql_set_version;      /* a number follows */
+	const char *sql_version, *sql_set_version; /* a number follows */
 };
 
 struct db {
 	const struct db_driver *drv;
 	struct map stmts;
-	bool tx, saved;         /* in a transaction, in a savepoint */
-	int dead;               /* why the transaction undid itself, or 0 */
+	bool tx, saved; /* in a transaction, in a savepoint */
+	int dead;	/* why the transaction undid itself, or 0 */
 };
 
 struct db_stmt {
 	struct map_node node;
 	struct db *db;
-	const char *sql;        /* its address is the key */
+	const char *sql; /* its address is the key */
 	bool busy, bad_bind;
 };
 

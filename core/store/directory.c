@@ -259,7 +259,7 @@ int dir_add_address(
 	struct store *s, struct str name, struct str address, struct err *e)
 {
 	struct buf low cleanup(buf_fini) = {0};
-	struct dir_account a;
+	struct dir_account a = {0};
 	int ret;
 
 	if (!address_read(address, &low))
@@ -275,7 +275,7 @@ int dir_add_address(
 
 static int remove_address(struct db *db, struct str address, struct err *e)
 {
-	struct dir_account a;
+	struct dir_account a = {0};
 	int ret = find_address(db, address, &a, e);
 
 	if (ret < 0)
@@ -443,7 +443,7 @@ static int find_token(struct db *db, uint64_t account, struct str token,
 static int add_token(struct db *db, struct str account, struct str name,
 	const uint8_t *sha, uint64_t *id_r, struct err *e)
 {
-	struct dir_account a;
+	struct dir_account a = {0};
 	uint64_t other;
 	int ret = need_name(db, account, &a, e);
 
@@ -527,7 +527,7 @@ int dir_each_token(struct store *s, struct str account,
 	struct err *e)
 {
 	struct dir_token *at = NULL;
-	struct dir_account a;
+	struct dir_account a = {0};
 	size_t n = 0;
 	int ret;
 
@@ -590,7 +590,7 @@ void directory_close(struct store *s)
 
 static int sweep_one(struct store *s, struct str name, struct err *e)
 {
-	struct dir_account a;
+	struct dir_account a = {0};
 	char *dir;
 	uint64_t id;
 	int ret;

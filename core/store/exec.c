@@ -293,7 +293,7 @@ void exec_free(struct exec *x)
 	pthread_cond_broadcast(&x->work);
 	pthread_mutex_unlock(&x->lock);
 	for (unsigned i = 0; i < x->threads_n; i++)
-		pthread_join(x->threads[i], NULL);
+		check(pthread_join(x->threads[i], NULL) == 0);
 	map_fini(&x->actors);
 	pthread_mutex_destroy(&x->lock);
 	pthread_cond_destroy(&x->work);

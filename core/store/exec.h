@@ -19,12 +19,12 @@
 
 struct exec;
 
-#define EXEC_BATCH 64           /* most jobs that share one commit */
+#define EXEC_BATCH 64 /* most jobs that share one commit */
 
 struct job {
 	struct cds_list_head node;
 	uint64_t account;
-	uint64_t conn;          /* 0: orders with nothing */
+	uint64_t conn; /* 0: orders with nothing */
 	bool writes;
 	/* Runs one job, or, when batch is set, n >= 1 jobs with equal batch. The job
 	 * is the callee's from then on: it may free it. */

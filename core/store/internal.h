@@ -16,10 +16,10 @@
 #include "core/db/db.h"
 #include "core/store/store.h"
 
-#define BODY_ROW_MAX 65536      /* bytes; a larger message is a file */
-#define READERS_IDLE 4          /* reader handles an account keeps */
-#define LOG_PAGES_WANTED 1000   /* a checkpoint is asked for above */
-#define SEEN_FLUSH_MS 5000      /* notes of seen deliveries live no longer */
+#define BODY_ROW_MAX 65536    /* bytes; a larger message is a file */
+#define READERS_IDLE 4	      /* reader handles an account keeps */
+#define LOG_PAGES_WANTED 1000 /* a checkpoint is asked for above */
+#define SEEN_FLUSH_MS 5000    /* notes of seen deliveries live no longer */
 #define DELIVERY_TWICE_MS (3600 * 1000)
 #define LOG_DAYS 30
 #define LOG_PRUNE_MS (3600 * 1000)
@@ -41,22 +41,22 @@ void digests_fini(struct digests *d);
 enum account_state { ACCOUNT_OPENING, ACCOUNT_OPEN, ACCOUNT_CLOSING };
 
 struct account {
-	struct map_node node;           /* store: all, by id */
-	struct cds_list_head idle;      /* store: when refs == 0 */
-	struct cds_list_head chore;     /* store: chores, when due_ms != 0 */
-	uint64_t due_ms;                /* clock_mono_ms; under the store's lock */
+	struct map_node node;	    /* store: all, by id */
+	struct cds_list_head idle;  /* store: when refs == 0 */
+	struct cds_list_head chore; /* store: chores, when due_ms != 0 */
+	uint64_t due_ms;	    /* clock_mono_ms; under the store's lock */
 	struct store *store;
 	uint64_t id;
 	enum account_state state;
 	unsigned refs;
-	bool quiet;                     /* being made: tells nobody */
-	bool gone;                      /* removed: delete when refs == 0 */
+	bool quiet; /* being made: tells nobody */
+	bool gone;  /* removed: delete when refs == 0 */
 	char *dir;
 
 	pthread_mutex_t writing;
 	struct db *writer;
-	int64_t prune_due_ms;           /* clock_mono_ms; under writing */
-	bool blobs_gone;                /* rows of blob_gone; under writing */
+	int64_t prune_due_ms; /* clock_mono_ms; under writing */
+	bool blobs_gone;      /* rows of blob_gone; under writing */
 
 	pthread_mutex_t lock;
 	struct db *reader[READERS_IDLE];
@@ -77,22 +77,22 @@ struct store {
 	struct directory directory;
 
 	pthread_mutex_t lock;
-	pthread_cond_t changed;         /* an account's state, or the end */
+	pthread_cond_t changed; /* an account's state, or the end */
 	struct map accounts;
-	struct cds_list_head idle;      /* oldest first */
+	struct cds_list_head idle; /* oldest first */
 	unsigned open, lru;
 
 	pthread_t keeper;
-	pthread_cond_t work;            /* for the housekeeper */
+	pthread_cond_t work; /* for the housekeeper */
 	struct cds_list_head chores;
 	bool stopping;
 };
 
 /* ---- files ---------------------------------------------------------------- */
 
-int dir_make(const char *path, struct err *e);          /* 0700, may exist */
+int dir_make(const char *path, struct err *e); /* 0700, may exist */
 int dir_sync(const char *path, struct err *e);
-int dir_delete(const char *path, struct err *e);        /* with what is in it */
+int dir_delete(const char *path, struct err *e); /* with what is in it */
 char *path_fmt(const char *fmt, ...) printf_like(1, 2);
 
 /* ---- schema --------------------------------------------------------------- */
@@ -128,7 +128,7 @@ struct meta {
 	uint64_t modseq, floor, emails;
 	uint64_t next_mailbox, next_thread, next_email;
 	uint64_t state[TYPES];
-	uint32_t generation;
+	uint64_t generation; /* of 32 bits: no padding, see meta_write() */
 };
 
 struct pending {
@@ -151,16 +151,16 @@ struct tx {
 	struct db *db;
 	bool writes, done, saved;
 	struct meta meta, began;
-	uint32_t types;         /* changed so far */
-	bool delivered;         /* EmailDelivery is still to be written */
+	uint32_t types; /* changed so far */
+	bool delivered; /* EmailDelivery is still to be written */
 	struct pending *pending;
 	size_t pending_n, pending_cap;
-	size_t written;         /* of them, rows of the change log already */
+	size_t written; /* of them, rows of the change log already */
 	struct tx_mark mark;
-	struct digests seen;            /* their notes go with this commit */
-	struct digests files_new;       /* blobs/new/, synced */
+	struct digests seen;	  /* their notes go with this commit */
+	struct digests files_new; /* blobs/new/, synced */
 	struct digests files_gone;
-	uint64_t trash;         /* mailbox with that role, when known */
+	uint64_t trash; /* mailbox with that role, when known */
 	bool trash_known;
 };
 
@@ -168,7 +168,7 @@ struct tx {
 
 /* Object changed; it gets its modseq when the log is written. */
 void log_change(struct tx *t, enum type type, uint64_t id,
-		enum change_kind kind, bool counts_only);
+	enum change_kind kind, bool counts_only);
 void log_delivery(struct tx *t);
 /* Writes what is pending: modseqs and states are final for what was changed. */
 int log_write(struct tx *t, struct err *e);
@@ -184,19 +184,19 @@ struct place {
 };
 /* Brings all counts and the thread's rows from old to new. */
 int thread_move(struct tx *t, uint64_t thread, const struct place *from,
-		const struct place *to, struct err *e);
+	const struct place *to, struct err *e);
 /* The mailbox with the role trash changes from old to new (0: none). */
-int thread_retrash(struct tx *t, uint64_t trash, uint64_t new_trash,
-		struct err *e);
+int thread_retrash(
+	struct tx *t, uint64_t trash, uint64_t new_trash, struct err *e);
 /* 8 bytes a message id; joins ids and base subject (RFC 8621 3). */
 struct str thread_keys(struct arena *a, const struct email_new *n);
 /* 0: none is there yet. */
-int thread_join(struct tx *t, struct str keys, uint64_t *thread_r,
-		struct err *e);
+int thread_join(
+	struct tx *t, struct str keys, uint64_t *thread_r, struct err *e);
 int thread_keys_add(struct tx *t, struct str keys, uint64_t email,
-		uint64_t thread, struct err *e);
-int thread_keys_del(struct tx *t, struct str keys, uint64_t email,
-		struct err *e);
+	uint64_t thread, struct err *e);
+int thread_keys_del(
+	struct tx *t, struct str keys, uint64_t email, struct err *e);
 /* After an email left it: destroyed when that was the last, else updated. */
 int thread_left(struct tx *t, uint64_t thread, struct err *e);
 
@@ -210,7 +210,7 @@ int mailboxes_exist(struct tx *t, const uint64_t *ids, size_t n, struct err *e);
 uint64_t digest_key(const uint8_t sha[SHA256_LEN]);
 /* Large ones: a synced file in blobs/new/ before the commit. */
 int blob_write(struct tx *t, const uint8_t sha[SHA256_LEN], struct str raw,
-		struct err *e);
+	struct err *e);
 /* The email that had it is gone: so is the file when no other has it. */
 int blob_unref(struct tx *t, const uint8_t sha[SHA256_LEN], struct err *e);
 void blob_committed(struct tx *t);

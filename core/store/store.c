@@ -158,7 +158,7 @@ void store_close(struct store *s)
 	s->stopping = true;
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->keeper, NULL);
+	check(pthread_join(s->keeper, NULL) == 0);
 	accounts_close(s);
 	store_free(s);
 }

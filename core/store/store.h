@@ -19,16 +19,16 @@
 #include "core/base/types.h"
 
 struct store;
-struct account;                 /* an open account, pinned by its user */
+struct account; /* an open account, pinned by its user */
 
 /* What the world hears after a commit; called on the committing thread, commits
  * of one account in order. */
 struct change {
 	uint64_t account;
-	uint64_t modseq;        /* the last one of the commit */
-	uint64_t committed_ns;  /* clock_mono_ns() */
+	uint64_t modseq;       /* the last one of the commit */
+	uint64_t committed_ns; /* clock_mono_ns() */
 	uint32_t generation;
-	uint32_t types;         /* TYPE_BIT()s that now stand at modseq */
+	uint32_t types; /* TYPE_BIT()s that now stand at modseq */
 };
 struct change_sink {
 	void (*changed)(void *ctx, const struct change *c);
@@ -40,16 +40,16 @@ struct change_sink {
  * process has it; -EPROTO when it was written by a newer version. The sink may
  * be NULL. lru: account handles that stay open.
  */
-int store_open(const char *data_dir, unsigned lru, const struct change_sink *sink,
-		struct store **s_r, struct err *e);
+int store_open(const char *data_dir, unsigned lru,
+	const struct change_sink *sink, struct store **s_r, struct err *e);
 void store_close(struct store *s);
 
 /* ---- directory ------------------------------------------------------------ */
 
 struct dir_account {
 	uint64_t id;
-	char name[256];         /* login name = main address, lower case */
-	uint32_t version;       /* of the credentials; grows with each change */
+	char name[256];	  /* login name = main address, lower case */
+	uint32_t version; /* of the credentials; grows with each change */
 };
 struct dir_token {
 	uint64_t id;
@@ -63,46 +63,45 @@ struct dir_token {
  * login). -EEXIST when the name or address is taken, -EINVAL for a bad address.
  */
 int dir_add(struct store *s, struct str name, struct str hash, uint64_t *id_r,
-		struct err *e);
+	struct err *e);
 int dir_set_hash(struct store *s, struct str name, struct str hash,
-		struct dir_account *a_r, struct err *e);
+	struct dir_account *a_r, struct err *e);
 /* Logins end at once; the mail is deleted. Ids are never used again. */
 int dir_remove(struct store *s, struct str name, struct dir_account *a_r,
-		struct err *e);
-int dir_add_address(struct store *s, struct str name, struct str address,
-		struct err *e);
+	struct err *e);
+int dir_add_address(
+	struct store *s, struct str name, struct str address, struct err *e);
 int dir_remove_address(struct store *s, struct str address, struct err *e);
 /* fn gets each account in order of name; a negative return ends it. */
-int dir_each(struct store *s,
-		int (*fn)(void *ctx, const struct dir_account *a), void *ctx,
-		struct err *e);
+int dir_each(struct store *s, int (*fn)(void *ctx, const struct dir_account *a),
+	void *ctx, struct err *e);
 /* 1 = found, 0 = no such account. hash may be NULL. */
 int dir_by_name(struct store *s, struct str name, struct dir_account *a_r,
-		struct buf *hash, struct err *e);
-int dir_by_id(struct store *s, uint64_t id, struct dir_account *a_r,
-		struct err *e);
+	struct buf *hash, struct err *e);
+int dir_by_id(
+	struct store *s, uint64_t id, struct dir_account *a_r, struct err *e);
 /* An address as in RCPT TO: aliases, and user+detail goes to user. 1, 0, < 0. */
 int dir_by_address(struct store *s, struct str address, struct dir_account *a_r,
-		struct err *e);
+	struct err *e);
 /* App passwords are kept as SHA-256 of their text. */
 int dir_add_token(struct store *s, struct str account, struct str name,
-		const uint8_t sha[SHA256_LEN], uint64_t *id_r, struct err *e);
+	const uint8_t sha[SHA256_LEN], uint64_t *id_r, struct err *e);
 int dir_by_token(struct store *s, const uint8_t sha[SHA256_LEN],
-		struct dir_account *a_r, struct err *e);
+	struct dir_account *a_r, struct err *e);
 int dir_each_token(struct store *s, struct str account,
-		int (*fn)(void *ctx, const struct dir_token *t), void *ctx,
-		struct err *e);
+	int (*fn)(void *ctx, const struct dir_token *t), void *ctx,
+	struct err *e);
 /* Grows the credential version. By name or by id in decimal. */
 int dir_revoke_token(struct store *s, struct str account, struct str token,
-		struct dir_account *a_r, struct err *e);
+	struct dir_account *a_r, struct err *e);
 
 /* ---- accounts and transactions -------------------------------------------- */
 
 /* Opens (or finds) it and pins it. -ENOENT when it is not in the directory. */
-int account_get(struct store *s, uint64_t id, struct account **a_r,
-		struct err *e);
+int account_get(
+	struct store *s, uint64_t id, struct account **a_r, struct err *e);
 void account_put(struct account *a);
-void account_putp(struct account **a);          /* for cleanup(account_put) */
+void account_putp(struct account **a); /* for cleanup(account_put) */
 
 /*
  * A transaction: TX_READ is one snapshot (a reader handle of the account's pool),
@@ -112,11 +111,11 @@ void account_putp(struct account **a);          /* for cleanup(account_put) */
  */
 struct tx;
 enum tx_mode { TX_READ, TX_WRITE };
-int tx_begin(struct account *a, enum tx_mode mode, struct tx **t_r,
-		struct err *e);
+int tx_begin(
+	struct account *a, enum tx_mode mode, struct tx **t_r, struct err *e);
 int tx_commit(struct tx *t, struct err *e);
 void tx_end(struct tx *t);
-void tx_endp(struct tx **t);                    /* for cleanup(tx_end) */
+void tx_endp(struct tx **t); /* for cleanup(tx_end) */
 /* One of several deliveries in one commit: what is after it can be undone. */
 int tx_savepoint(struct tx *t, struct err *e);
 int tx_release(struct tx *t, struct err *e);
@@ -135,13 +134,14 @@ int tx_state(struct tx *t, enum type type, uint64_t *modseq_r, struct err *e);
 enum change_kind { CHANGE_CREATED, CHANGE_UPDATED, CHANGE_DESTROYED };
 struct change_entry {
 	uint64_t id;
-	enum change_kind kind;  /* consolidated: created and destroyed is dropped */
-	bool counts_only;       /* Mailbox: nothing but the four counts changed */
+	enum change_kind
+		kind;	  /* consolidated: created and destroyed is dropped */
+	bool counts_only; /* Mailbox: nothing but the four counts changed */
 };
 struct changes {
 	const struct change_entry *at;
 	size_t n;
-	uint64_t new_modseq;    /* state that at[] leads to */
+	uint64_t new_modseq; /* state that at[] leads to */
 	bool has_more;
 };
 /*
@@ -150,29 +150,29 @@ struct changes {
  * cannotCalculateChanges.
  */
 int tx_changes(struct tx *t, enum type type, uint64_t since, size_t max,
-		struct arena *a, struct changes *c_r, struct err *e);
+	struct arena *a, struct changes *c_r, struct err *e);
 
 /* ---- mailboxes (RFC 8621 2) ----------------------------------------------- */
 
 struct mailbox {
 	uint64_t id;
-	uint64_t parent;        /* 0: none */
-	struct str name;        /* NFC UTF-8 */
-	struct str role;        /* lower case, empty: none */
+	uint64_t parent; /* 0: none */
+	struct str name; /* NFC UTF-8 */
+	struct str role; /* lower case, empty: none */
 	uint32_t sort_order;
 	bool subscribed;
 	uint64_t total_emails, unread_emails, total_threads, unread_threads;
 };
 
-#define MAILBOX_DEPTH 16        /* levels of the tree (maxMailboxDepth) */
+#define MAILBOX_DEPTH 16 /* levels of the tree (maxMailboxDepth) */
 
 /* Outcomes of changes that the rules of RFC 8621 2.5 refuse. */
 enum mailbox_refusal {
 	MAILBOX_OK,
 	MAILBOX_NOT_FOUND,
-	MAILBOX_BAD_NAME,       /* empty, too long (> 255 bytes), control chars */
-	MAILBOX_NAME_TAKEN,     /* a sibling has it */
-	MAILBOX_BAD_PARENT,     /* no such mailbox, or a loop, or too deep */
+	MAILBOX_BAD_NAME,   /* empty, too long (> 255 bytes), control chars */
+	MAILBOX_NAME_TAKEN, /* a sibling has it */
+	MAILBOX_BAD_PARENT, /* no such mailbox, or a loop, or too deep */
 	MAILBOX_ROLE_TAKEN,
 	MAILBOX_HAS_CHILD,
 	MAILBOX_HAS_EMAIL,
@@ -180,18 +180,18 @@ enum mailbox_refusal {
 
 /* All of them, by sort order then name; in the arena. */
 int mailbox_list(struct tx *t, struct arena *a, const struct mailbox **m_r,
-		size_t *n_r, struct err *e);
-int mailbox_find(struct tx *t, uint64_t id, struct arena *a, struct mailbox *m_r,
-		struct err *e);                         /* 1, 0, < 0 */
+	size_t *n_r, struct err *e);
+int mailbox_find(struct tx *t, uint64_t id, struct arena *a,
+	struct mailbox *m_r, struct err *e); /* 1, 0, < 0 */
 /* id and counts of *m are ignored; >= 0 is an enum mailbox_refusal. */
-int mailbox_create(struct tx *t, const struct mailbox *m, uint64_t *id_r,
-		struct err *e);
+int mailbox_create(
+	struct tx *t, const struct mailbox *m, uint64_t *id_r, struct err *e);
 /* m->id names it; name, parent, role, sort_order, subscribed are set. */
 int mailbox_update(struct tx *t, const struct mailbox *m, struct err *e);
 /* remove_emails: those that are in no other mailbox are destroyed. */
-int mailbox_destroy(struct tx *t, uint64_t id, bool remove_emails,
-		struct err *e);
-uint64_t mailbox_with_role(struct tx *t, struct str role);      /* 0: none */
+int mailbox_destroy(
+	struct tx *t, uint64_t id, bool remove_emails, struct err *e);
+uint64_t mailbox_with_role(struct tx *t, struct str role); /* 0: none */
 
 /* ---- emails and threads (RFC 8621 3, 4) ----------------------------------- */
 
@@ -203,19 +203,19 @@ struct email {
 	uint64_t id;
 	uint64_t thread;
 	struct blob_id blob;
-	uint64_t size;          /* bytes of the raw message */
+	uint64_t size; /* bytes of the raw message */
 	int64_t received_ms;
-	const struct str *keywords;     /* lower case */
+	const struct str *keywords; /* lower case */
 	size_t keywords_n;
-	const uint64_t *mailboxes;      /* at least one */
+	const uint64_t *mailboxes; /* at least one */
 	size_t mailboxes_n;
-	struct str card;        /* the JMAP layer's own bytes about it */
+	struct str card; /* the JMAP layer's own bytes about it */
 };
 
 struct email_new {
 	struct str raw;
 	int64_t received_ms;
-	const struct str *keywords;     /* valid, lower case (RFC 8621 4.1.1) */
+	const struct str *keywords; /* valid, lower case (RFC 8621 4.1.1) */
 	size_t keywords_n;
 	const uint64_t *mailboxes;
 	size_t mailboxes_n;
@@ -228,7 +228,7 @@ struct email_new {
 	struct str base_subject;
 	/* Words for the text index, and for sorting; may be empty. */
 	struct str subject, from, to;
-	bool delivery;          /* it came from outside: EmailDelivery changes */
+	bool delivery; /* it came from outside: EmailDelivery changes */
 };
 
 #define EMAIL_MAILBOX_NOT_FOUND 1
@@ -236,25 +236,25 @@ struct email_new {
 
 /* 0, or EMAIL_MAILBOX_NOT_FOUND. *id_r and *thread_r are new or joined. */
 int email_add(struct tx *t, const struct email_new *n, uint64_t *id_r,
-		uint64_t *thread_r, struct err *e);
+	uint64_t *thread_r, struct err *e);
 /* What of an email is wanted; the rest may be left out and is cheaper. */
 #define EMAIL_WANT_CARD 1u
 #define EMAIL_WANT_MAILBOXES 2u
 #define EMAIL_WANT_KEYWORDS 4u
 int email_find(struct tx *t, uint64_t id, unsigned want, struct arena *a,
-		struct email *m_r, struct err *e);      /* 1, 0, < 0 */
+	struct email *m_r, struct err *e); /* 1, 0, < 0 */
 /* Sets the whole keyword and mailbox sets (NULL: as they are). */
 int email_update(struct tx *t, uint64_t id, const struct str *keywords,
-		size_t keywords_n, const uint64_t *mailboxes, size_t mailboxes_n,
-		struct err *e);                 /* 0, EMAIL_*, < 0 */
+	size_t keywords_n, const uint64_t *mailboxes, size_t mailboxes_n,
+	struct err *e); /* 0, EMAIL_*, < 0 */
 int email_destroy(struct tx *t, uint64_t id, struct err *e);
 /* The raw message; 1, 0, < 0. Appended to out. */
-int blob_read(struct tx *t, const struct blob_id *b, struct buf *out,
-		struct err *e);
+int blob_read(
+	struct tx *t, const struct blob_id *b, struct buf *out, struct err *e);
 
 /* Emails of a thread, by receivedAt, oldest first. n = 0: no such thread. */
 int thread_emails(struct tx *t, uint64_t thread, struct arena *a,
-		const uint64_t **ids_r, size_t *n_r, struct err *e);
+	const uint64_t **ids_r, size_t *n_r, struct err *e);
 
 /*
  * A list view: the emails of one mailbox (0: of all) by receivedAt. position < 0
@@ -269,11 +269,11 @@ struct email_query {
 struct email_ids {
 	const uint64_t *at;
 	size_t n;
-	uint64_t position;      /* of the first one, from 0 */
+	uint64_t position; /* of the first one, from 0 */
 	uint64_t total;
 };
 int email_query(struct tx *t, const struct email_query *q, struct arena *a,
-		struct email_ids *r, struct err *e);
+	struct email_ids *r, struct err *e);
 
 /* ---- deliveries whose answer may be lost (DESIGN.md 2) -------------------- */
 
@@ -282,7 +282,7 @@ int email_query(struct tx *t, const struct email_query *q, struct arena *a,
  * the hour and its answer was never seen to leave: acknowledge, store nothing.
  * 0: noted; email_add() follows.
  */
-int delivery_begin(struct tx *t, const uint8_t digest[SHA256_LEN],
-		struct err *e);
+int delivery_begin(
+	struct tx *t, const uint8_t digest[SHA256_LEN], struct err *e);
 /* Its answer has left: the note goes with the account's next commit or soon. */
 void delivery_seen(struct account *a, const uint8_t digest[SHA256_LEN]);

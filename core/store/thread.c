@@ -230,7 +230,7 @@ static int thread_count(
 			"SELECT mailboxes, flags & 3 FROM email"
 			" WHERE thread = ?",
 			&s, e);
-	if (ret < 0) {
+	if (ret != 0) {
 		free(r.at);
 		return ret;
 	}

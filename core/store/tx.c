@@ -52,7 +52,7 @@ static int meta_read(struct tx *t, struct err *e)
 		return ret;
 	ret = db_step(s, e);
 	if (ret > 0) {
-		m->generation = (uint32_t)db_i64(s, 0);
+		m->generation = (uint64_t)db_i64(s, 0);
 		m->modseq = (uint64_t)db_i64(s, 1);
 		m->floor = (uint64_t)db_i64(s, 2);
 		m->emails = (uint64_t)db_i64(s, 3);
@@ -147,7 +147,7 @@ static void tell(const struct tx *t)
 		.account = a->id,
 		.modseq = t->meta.modseq,
 		.committed_ns = clock_mono_ns(),
-		.generation = t->meta.generation,
+		.generation = tx_generation(t),
 		.types = t->types,
 	};
 
@@ -287,7 +287,7 @@ bool tx_writes(const struct tx *t)
 
 uint32_t tx_generation(const struct tx *t)
 {
-	return t->meta.generation;
+	return (uint32_t)t->meta.generation;
 }
 
 int tx_state(struct tx *t, enum type type, uint64_t *modseq_r, struct err *e)
