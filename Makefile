@@ -111,7 +111,29 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all unit install clean \
+# ---- fuzzers and benchmarks: test/fuzz/smoke and scripts/bench run them -------
+# libFuzzer is clang's, so `make fuzz` builds all it needs anew beside the rest.
+FUZZ       := $(patsubst test/fuzz/%.c,%,$(wildcard test/fuzz/*.c))
+FUZZ_SAN   := fuzzer-no-link,address,undefined
+FUZZ_DIR   ?= $(BUILD)/fuzz
+BENCH      := $(patsubst test/bench/%.c,$(BUILD)/bench/%,$(wildcard test/bench/*.c))
+
+fuzz:
+	$(MAKE) CC=clang BUILD=$(BUILD)/fuzz/obj SAN=$(FUZZ_SAN) \
+		FUZZ_DIR=$(BUILD)/fuzz $(FUZZ:%=$(BUILD)/fuzz/%)
+
+$(FUZZ:%=$(FUZZ_DIR)/%): $(FUZZ_DIR)/%: $(BUILD)/test/fuzz/%.o \
+		$(foreach l,$(LAYERS),$(call lib,$(l)))
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group \
+		$(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+bench: all $(BENCH)
+
+$(BUILD)/bench/%: $(BUILD)/test/bench/%.o $(call lib,core/io) $(call lib,core/base)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+.PHONY: all unit install clean fuzz bench \
 	$(foreach l,$(LAYERS) cmd/jmapd cmd/jmapctl,unit-$(subst /,-,$(l)))
 .SECONDARY:
 
