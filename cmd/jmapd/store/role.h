@@ -41,7 +41,7 @@ struct store_role {
 	size_t spooled;	     /* bytes */
 	size_t calls;	     /* under way, all links */
 	struct defer drain;
-	struct timer watchdog, drain_timer;
+	struct timer drain_timer;
 	uint64_t drain_end_ms;
 	/* What threads have finished: main thread takes it. */
 	pthread_mutex_t done_lock;
