@@ -1,0 +1,401 @@
+"""A worker is stopped, and its change ring (4096 notices) fills. Nobody misses the
+newest state afterwards, and no pushState runs past what was told.
+
+The master kills a role that is silent for 10 s: what is done while the worker is
+stopped is bounded to less.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import fault
+import harness
+from jmap import HttpApi
+from mail import RawLmtp, deliver
+from raw import Raw, basic
+from rawws import RawWs, handshake
+
+RING = 4096
+STOPPED_S = 8
+
+
+@pytest.fixture(scope="module")
+def fast_dir():
+    """In memory: thousands of commits in seconds."""
+    d = tempfile.mkdtemp(prefix="jmapd-fault-", dir="/dev/shm")
+    os.chmod(d, 0o755)
+    yield d
+    shutil.rmtree(d, True)
+
+
+class Stopped:
+    """A worker that is stopped; it goes on at the end, or when time is up."""
+
+    def __init__(self, server, index):
+        self.pid = fault.role(server, "worker", index)["pid"]
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        self.end = time.monotonic() + STOPPED_S
+        return self
+
+    def time_left(self):
+        return self.end - time.monotonic()
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def missed(server):
+    return server.metric("store", "notices-missed")
+
+
+class Client:
+    """A push client that reads when it is told to."""
+
+    def __init__(self, server, account, account_id, base, index=None,
+                 types=None, token=None):
+        self.account_id = account_id
+        self.history = fault.History(base)
+        self.types = types
+
+        def connect():
+            return RawWs(server.http, "/jmap/ws", account=account)
+        self.ws = (connect() if index is None
+                   else fault.connect_to(connect, server, index))
+        wish = {"@type": "WebSocketPushEnable", "dataTypes": types}
+        if token:
+            wish["pushState"] = token
+        self.ws.send_json(wish)
+
+    def barrier(self):
+        """The enable was taken; pushes before the answer are kept."""
+        self.ws.send_json({"@type": "Request", "id": "b",
+                           "using": ["urn:ietf:params:jmap:core"],
+                           "methodCalls": [["Core/echo", {}, "e"]]})
+        while self.read():
+            pass
+
+    def read(self):
+        """One message: a Heard, or None when it was another."""
+        m = self.ws.json()
+        if m["@type"] != "StateChange":
+            return None
+        h = fault.Heard(m, self.account_id)
+        self.history.add(h)
+        return h
+
+    def read_until(self, states):
+        """Until it was told these; returns the last one heard."""
+        want = {t: fault.modseq(s) for t, s in states.items()
+                if not self.types or t in self.types}
+        last = None
+        while True:
+            told = self.history.told()
+            if all(told[t] == n for t, n in want.items()):
+                return last
+            last = self.read() or last
+
+
+# ---- one account ----------------------------------------------------------------
+
+
+class Changer:
+    """Makes changes of one type or another, a commit each."""
+
+    def __init__(self, server, account, index):
+        self.server = server
+        pid = fault.role(server, "worker", index)["pid"]
+        for _ in range(64):
+            self.api = HttpApi(server, account)
+            if fault.is_of(self.api.conn.sock, server.http, pid):
+                break
+            self.api.close()
+        self.box = self.api.mailboxes()["archive"]
+        self.email = self.api.emails()[-1]
+        self.n = 0
+
+    def one(self, kind):
+        self.n += 1
+        if kind == "Mailbox":
+            args = {"update": {self.box: {"name": f"Box {self.n}"}}}
+        else:
+            args = {"update": {self.email: {
+                "keywords/a": True if self.n % 4 < 2 else None,
+                f"keywords/b{self.n % 7}": True,
+                f"keywords/b{(self.n + 3) % 7}": None}}}
+        return [f"{kind}/set", {"accountId": self.api.account_id, **args},
+                f"c{self.n}"]
+
+    def make(self, n):
+        calls = [self.one("Mailbox" if i % 3 == 2 else "Email")
+                 for i in range(n)]
+        for name, answer, _ in self.api.calls(*calls):
+            assert name != "error" and answer["updated"], answer
+
+
+def test_one_account(fast_dir):
+    options = {"ws_throttle": 0, "log_level": "info", "worker_pool_size": 2,
+               "data_dir": os.path.join(fast_dir, "one")}
+    with harness.Server(**options) as server:
+        account = server.add_account()
+        deliver(server, account.name)
+        changer = Changer(server, account, 0)
+        base = fault.states(changer.api)
+        aid = changer.api.account_id
+
+        def client(index, **kw):
+            c = Client(server, account, aid, base, index, **kw)
+            c.barrier()
+            return c
+        stays = [client(1), client(1), client(1, types=["Mailbox"]),
+                 client(1, types=["Email"]), client(0)]
+        leaves, leaves_late = client(1), client(1)
+        changer.make(3)
+        before = fault.states(changer.api)
+        for c in stays + [leaves, leaves_late]:
+            c.read_until(before)
+        assert missed(server) == 0
+        made = 0
+        with Stopped(server, 1) as stop:
+            while stop.time_left() > 1 and (made < 6000
+                                            or not missed(server)):
+                changer.make(16)
+                made += 16
+            assert missed(server) > 0, f"no overflow after {made} changes"
+            leaves.ws.close()  # between the overflow and its repair
+        newest = fault.states(changer.api)
+        # This one leaves when it has heard anything at all of it.
+        late = leaves_late.read()
+        leaves_late.ws.close()
+        back = []
+        for gone in (leaves, leaves_late):
+            for index in (0, 1):
+                back.append(Client(server, account, aid, gone.history.told(),
+                                   index, token=gone.history.token))
+        for c in stays + back:
+            c.read_until(newest)
+        assert late and made >= RING
+        changer.make(3)  # and they go on hearing
+        newest = fault.states(changer.api)
+        for c in stays + back:
+            c.read_until(newest)
+            c.ws.close()
+        changer.api.close()
+        server.stop()
+        log = fault.change_log(server, account.name)
+        for c in stays + back + [leaves, leaves_late]:
+            c.history.check(log, c.types)
+
+
+# ---- 5,000 accounts -------------------------------------------------------------
+
+ACCOUNTS = 5000
+AT_ONCE = 1000  # handshakes
+TO_AT_ONCE = 500  # recipients of one message
+
+
+class LateWs(RawWs):
+    """Connects first: which worker it is of is known before the handshake."""
+
+    def __init__(self, port):
+        Raw.__init__(self, port)
+        self.pings = 0
+
+    def shake(self, account):
+        self.send(handshake("/jmap/ws", Authorization=basic(
+            account.name, account.token), Sec_WebSocket_Protocol="jmap"))
+
+    def shaken(self):
+        assert self.response(head_only=True).status == 101
+
+
+class Crowd:
+    """A push client for each account, all of one worker, read by one thread."""
+
+    def __init__(self, server, accounts, index):
+        self.port = server.http
+        self.pids = server.pids("worker")
+        self.wanted = fault.role(server, "worker", index)["pid"]
+        self.clients = {}
+        left = list(accounts)
+        while left:
+            batch, left = left[:AT_ONCE], left[AT_ONCE:]
+            mine = self.connect(len(batch))
+            left += batch[len(mine):]
+            self.enable(batch[:len(mine)], mine)
+
+    def connect(self, n):
+        """n connections; those of the other worker are closed."""
+        all_of_them = {c.sock.getsockname()[1]: c for c in
+                       [LateWs(self.port) for _ in range(n)]}
+        harness.wait_for("all are accepted", lambda: set(all_of_them) <= set(
+            ).union(*[fault.client_ports(self.port, p) for p in self.pids]))
+        ports = fault.client_ports(self.port, self.wanted)
+        for port in set(all_of_them) - ports:
+            all_of_them[port].close()
+        return [all_of_them[p] for p in ports if p in all_of_them]
+
+    def enable(self, accounts, conns):
+        for a, c in zip(accounts, conns):
+            c.shake(a)
+        for a, c in zip(accounts, conns):
+            c.shaken()
+            c.send_json({"@type": "WebSocketPushEnable", "dataTypes": None})
+            self.clients[a] = c
+
+    def close(self):
+        for c in self.clients.values():
+            c.close()
+
+
+class Deliveries:
+    """One message for each, in a few deliveries at once, over connections of one
+    worker."""
+
+    def __init__(self, server, accounts, index):
+        self.parts = [accounts[i:i + TO_AT_ONCE]
+                      for i in range(0, len(accounts), TO_AT_ONCE)]
+        self.conns = [fault.connect_to(lambda: RawLmtp(server), server, index)
+                      for _ in self.parts]
+        self.pool = ThreadPoolExecutor(len(self.parts))
+
+    def start(self):
+        self.jobs = [self.pool.submit(self.one, c, p, i) for i, (c, p) in
+                     enumerate(zip(self.conns, self.parts))]
+
+    def one(self, conn, part, i):
+        with conn as c:
+            c.envelope(*[a.name for a in part])
+            replies = c.data(fault.numbered("all", i) + b".\r\n", len(part))
+            assert {r[0] for r in replies} == {250}
+
+    def done(self):
+        return all(j.done() for j in self.jobs)
+
+    def finish(self):
+        for j in self.jobs:
+            j.result()
+        self.pool.shutdown()
+
+
+def hear(conn, account, history, states):
+    """Reads until it was told these."""
+    want = {t: fault.modseq(s) for t, s in states.items()}
+    while not want.items() <= history.told().items():
+        m = conn.json()
+        if m["@type"] == "StateChange":
+            history.add(fault.Heard(m, account.id))
+
+
+def states_of(server, account, change=False):
+    api = HttpApi(server, account)
+    assert api.account_id == account.id
+    if change:
+        api.call("Mailbox/set", {"update": {
+            api.mailboxes()["archive"]: {"name": "Elsewhere"}}})
+    states = fault.states(api)
+    api.close()
+    return states
+
+
+class Many:
+    """What is known of each account's client."""
+
+    def __init__(self, server, accounts, base):
+        self.server = server
+        self.accounts = accounts
+        self.crowd = Crowd(server, accounts, 1)
+        self.histories = {a: fault.History(base) for a in accounts}
+
+    def hear(self, account, states):
+        hear(self.crowd.clients[account], account, self.histories[account],
+             states)
+
+    def leave(self, account):
+        self.crowd.clients.pop(account).close()
+
+    def come_back(self, account):
+        h = self.histories[account]
+        c = LateWs(self.server.http)
+        c.shake(account)
+        c.shaken()
+        assert h.token
+        c.send_json({"@type": "WebSocketPushEnable", "dataTypes": None,
+                     "pushState": h.token})
+        self.crowd.clients[account] = c
+
+    def check_logs(self):
+        for a in self.accounts:
+            self.histories[a].check(fault.log_of(self.server, a.number))
+
+
+def many_accounts(server):
+    """Copies of one; returns them and where their types stand."""
+    template = server.add_account()
+    deliver(server, template.name)
+    api = HttpApi(server, template)
+    base = fault.states(api)
+    api.close()
+    server.stop()
+    accounts = fault.copy_accounts(server, ACCOUNTS)
+    server.start()
+    return accounts, base
+
+
+def wait_subscribed(server, base):
+    """A baseline is a notice for each place where types stand, and its end."""
+    places = len({fault.modseq(s) for s in base.values()})
+    harness.wait_for("all are subscribed", lambda: server.metric(
+        "worker", "notices") >= ACCOUNTS * (places + 1), 60)
+
+
+def overflow(server, changer, deliveries, leave):
+    """While the worker is stopped: the ring is filled by changes of one account,
+    then there is one of each of the accounts. How many of those are in time is
+    the machine's business; the rest falls into the repair."""
+    with Stopped(server, 1) as stop:
+        while stop.time_left() > 2 and not missed(server):
+            changer.make(16)
+        assert missed(server) > 0
+        before = missed(server), server.metric("store", "deliveries")
+        deliveries.start()
+        while stop.time_left() > 1 and not deliveries.done():
+            time.sleep(0.05)
+        leave()  # between the overflow and its repair
+        stored = server.metric("store", "deliveries") - before[1]
+        # Each of them is owed, but for the one whose changes filled the ring.
+        assert missed(server) - before[0] >= stored - 1
+    deliveries.finish()
+
+
+def test_many_accounts(fast_dir):
+    options = {"ws_throttle": 0, "log_level": "info", "worker_pool_size": 2,
+               "ws_client_timeout": 600, "ws_heartbeat_interval": 500,
+               "data_dir": os.path.join(fast_dir, "many")}
+    with harness.Server(**options) as server:
+        accounts, base = many_accounts(server)
+        many = Many(server, accounts, base)
+        wait_subscribed(server, base)
+        leave = accounts[1:6]
+        for a in leave:  # they have a token
+            many.hear(a, states_of(server, a, change=True))
+        assert missed(server) == 0
+        changer = Changer(server, accounts[0], 0)
+        overflow(server, changer, Deliveries(server, accounts, 0),
+                 lambda: [many.leave(a) for a in leave])
+        for a in leave:
+            many.come_back(a)
+        newest = {a: states_of(server, a) for a in accounts[:7]}
+        for a in accounts:
+            many.hear(a, newest.get(a, newest[accounts[6]]))
+        changer.api.close()
+        many.crowd.close()
+        server.stop()
+        many.check_logs()
