@@ -2,8 +2,8 @@
  * What the files of core/mime share; nobody else includes this.
  *
  * All of it takes bytes from strangers, never fails, and costs time linear in
- * what it reads. The header helpers give slices of their input where nothing had
- * to change, else copies in the arena.
+ * what it reads. The header helpers give slices of their input where nothing
+ * had to change, else copies in the arena.
  */
 #pragma once
 
@@ -48,6 +48,7 @@ size_t mime_comment_end(struct str s, size_t at);
 size_t mime_skip_cfws(struct str s, size_t at);
 
 /* mime_charset.c */
+void mime_charset_load(void);
 bool mime_charset_known(struct str charset);
 /* UTF-8, or US-ASCII and nothing, which are read as UTF-8 when that fits. */
 bool mime_charset_is_utf8(struct str charset);
@@ -63,8 +64,8 @@ void mime_transfer_decode(
 	enum mime_encoding enc, struct str in, struct buf *out);
 
 /* mime_html.c */
-/* Appends the text that a reader would see, tags gone, entities decoded, runs of
- * white space made one space; stops behind max bytes. */
+/* Appends the text that a reader would see: tags gone, entities decoded, white
+ * space made one space; stops behind max bytes. */
 void mime_html_text(struct str html, size_t max, struct buf *out);
 /* The largest cut <= at that is not inside a tag or comment. */
 size_t mime_html_cut(struct str html, size_t at);
@@ -90,6 +91,22 @@ static inline int mime_hex_digit(char c)
 		return c - '0';
 	c = mime_lower(c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/*
+ * Where `what` stands in s from `at` on; s.n when it does not. Looks at what
+ * lies before the hit only (the sanitizers' memmem() touches all of s each
+ * time).
+ */
+static inline size_t mime_find(struct str s, size_t at, struct str what)
+{
+	while (at < s.n) {
+		at += str_find(str_skip(s, at), what.p[0]);
+		if (at == s.n || str_starts(str_skip(s, at), what))
+			return at;
+		at++;
+	}
+	return s.n;
 }
 
 /* The byte that s begins with in hex, -1 when it does not. */

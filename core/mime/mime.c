@@ -3,13 +3,11 @@
  */
 #include "core/mime/mime.h"
 
-#include <gmime/gmime.h>
-
 #include "core/mime/internal.h"
 
 void mime_setup(void)
 {
-	g_mime_init();
+	mime_charset_load();
 }
 
 struct mime_message *mime_parse(struct str raw, struct arena *a)

@@ -3,15 +3,15 @@
  *
  * mime_parse() reads the raw bytes once and yields a tree of parts, each as
  * (offset, length, transfer encoding) into those bytes, never a copy, plus the
- * header fields. Any bytes can be parsed: what is not valid MIME comes out as well
- * as it can (RFC 8621 4.1: best effort). Everything lives in the arena and
+ * header fields. Any bytes can be parsed: what is not valid MIME comes out as
+ * well as it can (RFC 8621 4.1: best effort). Everything lives in the arena and
  * points into raw, which must outlive it. Limits: at most MIME_DEPTH levels,
- * MIME_PARTS parts and MIME_HEADERS fields a part are shown; what lies beyond is
- * plain content of the last part that fits. A multipart that cannot be opened (no
- * boundary, one that never comes, too deep) is shown as text/plain.
+ * MIME_PARTS parts and MIME_HEADERS fields a part are shown; what lies beyond
+ * is plain content of the last part that fits. A multipart that cannot be
+ * opened (no boundary, one that never comes, too deep) is shown as text/plain.
  *
- * Costs time linear in the message, whatever is in it. Threads may parse at once,
- * each into an arena of its own. GMime knows the charsets.
+ * Costs time linear in the message, whatever is in it. Threads may parse at
+ * once, each into an arena of its own.
  */
 #pragma once
 
@@ -45,7 +45,7 @@ struct mime_part {
 	size_t header_offset, header_length; /* without the empty line */
 	enum mime_encoding encoding;
 	uint64_t size;	       /* bytes of the decoded body (RFC 8621 4.1.4) */
-	bool encoding_problem; /* unknown transfer encoding: taken as identity */
+	bool encoding_problem; /* unknown encoding, taken as identity */
 	const struct mime_header *headers;
 	size_t headers_n;
 	struct mime_part **sub; /* multipart: its children; else NULL */
@@ -96,8 +96,8 @@ bool mime_as_date(struct str raw, int64_t *ms_r, int *offset_min_r);
 size_t mime_as_urls(struct str raw, struct arena *a, const struct str **out_r);
 
 /*
- * The base subject for threading: decoded, Re:/Fwd:/[tag] taken off, lower case,
- * runs of space made one (RFC 5256 2.1, in a simple form).
+ * The base subject for threading: decoded, Re:/Fwd:/[tag] taken off, lower
+ * case, runs of space made one (RFC 5256 2.1, in a simple form).
  */
 struct str mime_base_subject(struct str raw_subject, struct arena *a);
 
@@ -105,7 +105,8 @@ struct str mime_base_subject(struct str raw_subject, struct arena *a);
 void mime_decode(struct str raw, const struct mime_part *p, struct buf *out);
 /*
  * RFC 8621 4.1.4 bodyValues: UTF-8 text with CRLF as LF, charset converted, cut
- * after max bytes (0: no limit) at a character, and for text/html outside a tag.
+ * after max bytes (0: no limit) at a character, and for text/html outside a
+ * tag.
  */
 struct mime_text {
 	struct str text;
@@ -118,5 +119,8 @@ struct mime_text mime_text_at(struct str raw, size_t offset, size_t length,
 	enum mime_encoding enc, struct str type, struct str charset, size_t max,
 	struct arena *a);
 
-/* Once per process, before threads: g_mime_init(). */
+/*
+ * Once per process, before threads and before it may open no more files: loads
+ * the charset converters.
+ */
 void mime_setup(void);

@@ -1,11 +1,12 @@
 /*
- * Address lists (RFC 5322 3.4 and 4.4 as RFC 8621 4.1.2.3 and 4.1.2.4 show them).
+ * Address lists (RFC 5322 3.4 and 4.4 as RFC 8621 4.1.2.3 and 4.1.2.4 show
+ * them).
  *
  * One pass over the text. What is read of the current address is kept twice: as
  * words (which become a display name) and squeezed (which becomes the addr-spec
  * when no <...> follows). Best effort: a bare word is an address without "@", a
- * name without <> before an address is its name, an unclosed quote or comment is
- * plain text, ";" outside of a group separates.
+ * name without <> before an address is its name, an unclosed quote or comment
+ * is plain text, ";" outside of a group separates.
  */
 #include <string.h>
 
@@ -179,8 +180,8 @@ static bool angle_quoted(struct reader *r)
 }
 
 /*
- * <...>: squeezed, a route (RFC 5322 4.4) dropped. Stops at "," or ";" when it is
- * not closed.
+ * <...>: squeezed, a route (RFC 5322 4.4) dropped. Stops at "," or ";" when it
+ * is not closed.
  */
 static void angle(struct reader *r)
 {

@@ -1,19 +1,20 @@
 /*
- * Charsets to UTF-8: ours for UTF-8, US-ASCII and windows-1252, GMime's names
- * and the C library's iconv for all else.
+ * Charsets to UTF-8: ours for UTF-8, US-ASCII and windows-1252, the C library's
+ * iconv for those that charset.def names.
  *
  * Whatever comes in, valid UTF-8 goes out: U+FFFD stands for what is malformed.
- * ISO-8859-1 is read as windows-1252, which differs only in what the former
- * has no characters for, and is what senders mean.
+ * ISO-8859-1 is read as windows-1252, which differs only in what the former has
+ * no characters for, and is what senders mean.
+ *
+ * mime_charset_load() keeps one converter of each charset open for good: so the
+ * C library never loads or unloads a module later, when the process may open no
+ * files and has threads.
  */
-#include <gmime/gmime.h>
 #include <errno.h>
+#include <iconv.h>
 
 #include "core/base/utf8.h"
 #include "core/mime/internal.h"
-
-/* The longest name that IANA has is 45 bytes. */
-#define NAME_MAX_ 64
 
 /* windows-1252 80..9F; 0 has no meaning there. */
 static const uint16_t cp1252[32] = {0x20ac, 0, 0x201a, 0x0192, 0x201e, 0x2026,
@@ -47,54 +48,37 @@ static enum kind kind_of(struct str charset)
 	return charset.n == 0 ? KIND_ASCII : KIND_ICONV;
 }
 
-/*
- * iconv takes more than charset names: "//" and what follows are options, and
- * some names mean the machine's own forms. GMime takes "x-unknown" for Latin 1,
- * a guess that would hide the problem.
- */
-static bool name_fits(struct str charset)
+static const struct {
+	const char *name, *iconv;
+} charsets[] = {
+#define CHARSET(name, iconv) {name, iconv},
+#include "core/mime/charset.def"
+#undef CHARSET
+};
+
+/* The name that iconv knows it by, NULL for what is unknown. */
+static const char *iconv_name(struct str charset)
 {
-	static const char *const no_charset[] = {"internal", "char", "wchar_t",
-		"unknown", "x-unknown", "unknown-8bit"};
-
-	if (charset.n == 0 || charset.n > NAME_MAX_)
-		return false;
-	for (size_t i = 0; i < charset.n; i++) {
-		char c = mime_lower(charset.p[i]);
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
-			!(c && strchr("-_.:+()", c)))
-			return false;
+	for (size_t i = 0; i < countof(charsets); i++) {
+		if (str_ieq(charset, str_of(charsets[i].name)))
+			return charsets[i].iconv;
 	}
-	for (size_t i = 0; i < countof(no_charset); i++) {
-		if (str_ieq(charset, str_of(no_charset[i])))
-			return false;
-	}
-	return true;
+	return NULL;
 }
 
-static iconv_t open_iconv(struct str charset)
+void mime_charset_load(void)
 {
-	char z[NAME_MAX_ + 1];
+	static iconv_t open[countof(charsets)];
 
-	if (!name_fits(charset))
-		return (iconv_t)-1;
-	memcpy(z, charset.p, charset.n);
-	z[charset.n] = '\0';
-	return g_mime_iconv_open("UTF-8", z);
+	for (size_t i = 0; i < countof(charsets); i++) {
+		if (!open[i])
+			open[i] = iconv_open("UTF-8", charsets[i].iconv);
+	}
 }
 
 bool mime_charset_known(struct str charset)
 {
-	iconv_t cd;
-
-	if (kind_of(charset) != KIND_ICONV)
-		return true;
-	cd = open_iconv(charset);
-	if (cd == (iconv_t)-1)
-		return false;
-	g_mime_iconv_close(cd);
-	return true;
+	return kind_of(charset) != KIND_ICONV || iconv_name(charset);
 }
 
 bool mime_charset_is_utf8(struct str charset)
@@ -219,8 +203,16 @@ static bool from_iconv(iconv_t cd, struct str in, struct buf *out)
 	return ok;
 }
 
+/* Best effort for what nobody can read. */
+static bool from_unknown(struct str in, struct buf *out)
+{
+	from_ascii(in, out);
+	return false;
+}
+
 bool mime_to_utf8(struct str charset, struct str in, struct buf *out)
 {
+	const char *name;
 	iconv_t cd;
 	bool ok;
 
@@ -234,12 +226,13 @@ bool mime_to_utf8(struct str charset, struct str in, struct buf *out)
 	case KIND_ICONV:
 		break;
 	}
-	cd = open_iconv(charset);
-	if (cd == (iconv_t)-1) {
-		from_ascii(in, out);
-		return false;
-	}
+	name = iconv_name(charset);
+	if (!name)
+		return from_unknown(in, out);
+	cd = iconv_open("UTF-8", name);
+	if (cd == (iconv_t)-1)
+		return from_unknown(in, out);
 	ok = from_iconv(cd, in, out);
-	g_mime_iconv_close(cd);
+	iconv_close(cd);
 	return ok;
 }

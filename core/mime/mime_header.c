@@ -1,7 +1,7 @@
 /*
  * The parsed forms of a header field (RFC 8621 4.1.2) but addresses and dates.
  */
-#include <gmime/gmime.h>
+#include <glib.h>
 
 #include "core/base/utf8.h"
 #include "core/mime/internal.h"

@@ -30,15 +30,11 @@ static bool tag_opens(struct str s, size_t at)
 /* Behind the tag or comment that opens at `at`; s.n + 1 when it never ends. */
 static size_t tag_end(struct str s, size_t at)
 {
-	struct str rest = str_skip(s, at);
 	char quote = '\0';
 
-	if (str_starts(rest, STR("<!--"))) {
-		const char *hit =
-			rest.n > 4 ? memmem(rest.p + 4, rest.n - 4, "-->", 3)
-				   : NULL;
-
-		return hit ? (size_t)(hit - s.p) + 3 : s.n + 1;
+	if (str_starts(str_skip(s, at), STR("<!--"))) {
+		at = mime_find(s, at + 4, STR("-->"));
+		return at < s.n ? at + 3 : s.n + 1;
 	}
 	for (at++; at < s.n; at++) {
 		char c = s.p[at];
@@ -97,12 +93,7 @@ static bool is_hidden(struct str name)
 /* Behind the text of a hidden element that goes on at `at`: its closing tag. */
 static size_t hidden_end(struct str s, size_t at, struct str name)
 {
-	while (at < s.n) {
-		const char *hit = memmem(s.p + at, s.n - at, "</", 2);
-
-		if (!hit)
-			break;
-		at = (size_t)(hit - s.p);
+	while ((at = mime_find(s, at, STR("</"))) < s.n) {
 		if (str_ieq(tag_name(s, at), name))
 			return at;
 		at += 2;

@@ -1,7 +1,7 @@
 /*
- * textBody, htmlBody and attachments: the algorithm that RFC 8621 4.1.4 gives in
- * JavaScript, in its words. It recurses MIME_DEPTH deep at most, and no part gets
- * into a list twice.
+ * textBody, htmlBody and attachments: the algorithm that RFC 8621 4.1.4 gives
+ * in JavaScript, in its words. It recurses MIME_DEPTH deep at most, and no part
+ * gets into a list twice.
  */
 #include "core/mime/internal.h"
 

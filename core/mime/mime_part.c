@@ -1,8 +1,8 @@
 /*
  * What the Content-* fields say of a part (RFC 8621 4.1.4, RFC 2045, 2183).
  *
- * Where a field comes twice the last one counts, as in header:{name} of RFC 8621
- * 4.1.3. A Content-Type that cannot be read is text/plain (RFC 2045 5.2).
+ * Where a field comes twice the last one counts, as in header:{name} of RFC
+ * 8621 4.1.3. A Content-Type that cannot be read is text/plain (RFC 2045 5.2).
  */
 #include "core/mime/internal.h"
 

@@ -1,8 +1,8 @@
 /*
  * The line that a list shows below the subject (RFC 8621 4.1.4 preview).
  *
- * It comes from the first part of textBody that has any text. Only the start of a
- * part is decoded, so the cost does not grow with the message.
+ * It comes from the first part of textBody that has any text. Only the start of
+ * a part is decoded, so the cost does not grow with the message.
  */
 #include "core/base/utf8.h"
 #include "core/mime/internal.h"

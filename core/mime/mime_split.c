@@ -7,8 +7,8 @@
  * inside that one, closed or not. So "--abcdef" never ends a multipart whose
  * boundary is "abc". The line break before a delimiter belongs to it.
  *
- * The header ends at an empty line, at a delimiter, or at the first line that is
- * no field, which is then body: nothing of a broken message is hidden. A
+ * The header ends at an empty line, at a delimiter, or at the first line that
+ * is no field, which is then body: nothing of a broken message is hidden. A
  * multipart without a boundary, whose boundary never comes, or that is too deep
  * is shown as text/plain.
  *
@@ -101,15 +101,14 @@ static bool delim_at(const struct split *s, size_t at, struct delim *d)
 static bool delim_next(const struct split *s, struct delim *d)
 {
 	size_t at = s->at;
-	const char *hit;
 
 	if (s->depth == 0)
 		return false;
 	while (!delim_at(s, at, d)) {
-		hit = memmem(s->raw.p + at, s->raw.n - at, "\n--", 3);
-		if (!hit)
+		at = mime_find(s->raw, at, STR("\n--"));
+		if (at == s->raw.n)
 			return false;
-		at = (size_t)(hit - s->raw.p) + 1;
+		at++;
 	}
 	d->end = before_break(s->raw, s->at, at);
 	return true;

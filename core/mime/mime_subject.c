@@ -2,10 +2,10 @@
  * The base subject (RFC 5256 2.1), by which threads are told apart.
  *
  * Beyond the RFC's re, fw and fwd the common words of other languages come off
- * too, and case is folded, so that it can be compared as bytes. Every step takes
- * something off one end: linear.
+ * too, and case is folded, so that it can be compared as bytes. Every step
+ * takes something off one end: linear.
  */
-#include <gmime/gmime.h>
+#include <glib.h>
 
 #include "core/base/utf8.h"
 #include "core/mime/internal.h"

@@ -1,5 +1,6 @@
 /*
- * Content transfer encodings undone (RFC 2045 6), and how many bytes that gives.
+ * Content transfer encodings undone (RFC 2045 6), and how many bytes that
+ * gives.
  *
  * Each decoder is one loop that either writes or only counts: the size that is
  * shown is by construction the size that is downloaded. What comes out is never
@@ -19,15 +20,16 @@
 enum { SKIP = 0x40, PAD = 0x80 };
 
 /* clang-format off */
-#define S8 SKIP, SKIP, SKIP, SKIP, SKIP, SKIP, SKIP, SKIP
+#define X SKIP
+#define S8 X, X, X, X, X, X, X, X
 #define S32 S8, S8, S8, S8
 static const uint8_t sextet[256] = {
-	S32, S8, SKIP, SKIP, SKIP, 62, SKIP, SKIP, SKIP, 63,
-	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, SKIP, SKIP, SKIP, PAD, SKIP, SKIP,
-	SKIP, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
-	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, SKIP, SKIP, SKIP, SKIP, SKIP,
-	SKIP, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, SKIP, SKIP, SKIP, SKIP, SKIP,
+	S32, S8, X, X, X, 62, X, X, X, 63,
+	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, X, X, X, PAD, X, X,
+	X, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, X, X, X, X, X,
+	X, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, X, X, X, X, X,
 	S32, S32, S32, S32,
 };
 /* clang-format on */
@@ -173,14 +175,13 @@ ALWAYS_INLINE size_t uu_line(struct str line, char *out, size_t o)
 
 static struct str uu_begin(struct str s)
 {
-	const char *hit;
+	size_t at = 0;
 
-	if (str_starts(s, STR("begin ")))
-		return str_skip(s, min_of(str_find(s, '\n') + 1, s.n));
-	hit = s.n ? memmem(s.p, s.n, "\nbegin ", 7) : NULL;
-	if (!hit)
+	if (!str_starts(s, STR("begin ")))
+		at = mime_find(s, 0, STR("\nbegin ")) + 1;
+	if (at >= s.n)
 		return s;
-	s = str_skip(s, (size_t)(hit - s.p) + 1);
+	s = str_skip(s, at);
 	return str_skip(s, min_of(str_find(s, '\n') + 1, s.n));
 }
 

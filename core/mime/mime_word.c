@@ -129,18 +129,7 @@ struct words {
 	struct buf bytes;   /* decoded, in charset */
 	struct buf text;    /* the same in UTF-8 */
 	struct str charset; /* of bytes, empty when there are none */
-	struct str known;   /* the last charset that was asked for ... */
-	bool is_known;	    /* ... and what came of it */
 };
-
-static bool known(struct words *w, struct str charset)
-{
-	if (w->known.n == 0 || !str_ieq(w->known, charset)) {
-		w->known = charset;
-		w->is_known = mime_charset_known(charset);
-	}
-	return w->is_known;
-}
 
 static bool is_control(uint32_t cp)
 {
@@ -186,14 +175,15 @@ void mime_words(struct str clean, struct buf *out)
 	struct word w;
 	bool after = false; /* the last word was a decoded one */
 
-	if (clean.n < 8 || !memmem(clean.p, clean.n, "=?", 2)) {
+	if (mime_find(clean, 0, STR("=?")) == clean.n) {
 		buf_adds(out, clean);
 		return;
 	}
 	while (clean.n > 0) {
 		struct str blank = take_run(&clean, true);
 		struct str text = take_run(&clean, false);
-		bool coded = word_read(text, &w) && known(&ws, w.charset);
+		bool coded =
+			word_read(text, &w) && mime_charset_known(w.charset);
 
 		if (!coded || !after || !str_ieq(ws.charset, w.charset))
 			flush(&ws, out);

@@ -60,8 +60,28 @@ static void test_charsets(void **state)
 		STR("\x1b$BF|\x1b(B!"), "iso-2022-jp", "\xe6\x97\xa5!", false);
 	assert_charset(STR("\xc4\xe3"), "gb2312", "\xe4\xbd\xa0", false);
 	assert_charset(STR("a\0b\0"), "utf-16le", "ab", false);
+	assert_charset(STR("\x87\x40"), "Shift_JIS", "\xe2\x91\xa0", false);
+	assert_charset(STR("\xa7\x41"), "big5", "\xe4\xbd\xa0", false);
+	assert_charset(
+		STR("\xc7\xd1"), "ks_c_5601-1987", "\xed\x95\x9c", false);
 	assert_charset(STR("plain"), "us-ascii", "plain", false);
 	assert_charset(STR(""), "utf-8", "", false);
+}
+
+/* Each of the table has a converter here, and all of them read ASCII. */
+static void test_every_charset_of_the_table_is_there(void **state)
+{
+	static const char *const names[] = {
+#define CHARSET(name, iconv) name,
+#include "core/mime/charset.def"
+#undef CHARSET
+	};
+
+	for (size_t i = 0; i < countof(names); i++) {
+		assert_true(mime_charset_known(str_of(names[i])));
+		if (!strstr(names[i], "utf-16") && !strstr(names[i], "utf-32"))
+			assert_charset(STR("Abc 1"), names[i], "Abc 1", false);
+	}
 }
 
 static void test_utf8_sent_as_ascii_is_no_problem(void **state)
@@ -206,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_charsets),
+		cmocka_unit_test(test_every_charset_of_the_table_is_there),
 		cmocka_unit_test(test_utf8_sent_as_ascii_is_no_problem),
 		cmocka_unit_test(test_other_8_bit_sent_as_ascii_is_a_guess),
 		cmocka_unit_test(test_malformed_text_shows_replacements),

@@ -1,6 +1,7 @@
 /*
- * What the tests of core/mime share: bytes on the heap at their exact length (so
- * that a sanitizer sees one read too far), and a message's tree as one line.
+ * What the tests of core/mime share: bytes on the heap at their exact length
+ * (so that a sanitizer sees one read too far), and a message's tree as one
+ * line.
  */
 #pragma once
 

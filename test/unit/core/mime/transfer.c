@@ -1,5 +1,6 @@
 /*
- * Transfer encodings: exact sizes, garbage, and the same as GMime on good input.
+ * Transfer encodings: exact sizes, garbage, and the same as GMime on good
+ * input.
  */
 #include "test/unit/core/mime/fixture.h"
 
