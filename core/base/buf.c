@@ -54,7 +54,8 @@ static void make_room(struct buf *b, size_t need)
 		p = mem_grow(start, cap);
 	} else {
 		p = mem_grow(NULL, cap);
-		memcpy(p, b->p, b->n);
+		if (b->n)
+			memcpy(p, b->p, b->n);
 		free(start);
 	}
 	*b = (struct buf){.p = p, .n = b->n, .cap = cap};

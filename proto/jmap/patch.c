@@ -39,7 +39,7 @@ static bool unescape(struct str s, struct arena *a, struct str *out_r)
 	size_t n = 0;
 
 	*out_r = s;
-	if (s.n == 0 || !memchr(s.p, '~', s.n))
+	if (!s.p || !memchr(s.p, '~', s.n))
 		return true;
 	out = arena_new(a, s.n);
 	for (size_t i = 0; i < s.n; i++) {
