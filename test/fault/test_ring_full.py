@@ -16,6 +16,7 @@ import pytest
 
 import fault
 import harness
+from fault import Changer
 from jmap import HttpApi
 from mail import RawLmtp, deliver
 from raw import Raw, basic
@@ -104,40 +105,6 @@ class Client:
 
 
 # ---- one account ----------------------------------------------------------------
-
-
-class Changer:
-    """Makes changes of one type or another, a commit each."""
-
-    def __init__(self, server, account, index):
-        self.server = server
-        pid = fault.role(server, "worker", index)["pid"]
-        for _ in range(64):
-            self.api = HttpApi(server, account)
-            if fault.is_of(self.api.conn.sock, server.http, pid):
-                break
-            self.api.close()
-        self.box = self.api.mailboxes()["archive"]
-        self.email = self.api.emails()[-1]
-        self.n = 0
-
-    def one(self, kind):
-        self.n += 1
-        if kind == "Mailbox":
-            args = {"update": {self.box: {"name": f"Box {self.n}"}}}
-        else:
-            args = {"update": {self.email: {
-                "keywords/a": True if self.n % 4 < 2 else None,
-                f"keywords/b{self.n % 7}": True,
-                f"keywords/b{(self.n + 3) % 7}": None}}}
-        return [f"{kind}/set", {"accountId": self.api.account_id, **args},
-                f"c{self.n}"]
-
-    def make(self, n):
-        calls = [self.one("Mailbox" if i % 3 == 2 else "Email")
-                 for i in range(n)]
-        for name, answer, _ in self.api.calls(*calls):
-            assert name != "error" and answer["updated"], answer
 
 
 def test_one_account(fast_dir):
