@@ -79,6 +79,9 @@ extern const size_t conf_options_n;
 
 const char *conf_unit(enum conf_kind k); /* "seconds", "" for none */
 
+/* "libyaml 0.2.5" */
+const char *conf_library_version(void);
+
 /* All defaults. */
 void conf_defaults(struct conf *c);
 

@@ -389,3 +389,11 @@ int conf_load(const char *path, struct conf *c, struct err *e)
 		return ret;
 	return conf_parse(buf_str(&text), path, c, e);
 }
+
+const char *conf_library_version(void)
+{
+	static char text[48];
+
+	snprintf(text, sizeof(text), "libyaml %s", yaml_get_version_string());
+	return text;
+}

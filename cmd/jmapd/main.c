@@ -11,6 +11,8 @@
 #include "cmd/jmapd/worker/worker.h"
 #include "core/db/db.h"
 #include "core/io/tls.h"
+#include "core/mime/mime.h"
+#include "proto/jmap/engine.h"
 
 #define CONF_PATH_DEFAULT "/etc/jmapd.conf"
 
@@ -34,8 +36,12 @@ static int usage(void)
 
 static int print_version(void)
 {
-	printf("jmapd %s\n%s\n%s\n", JMAPD_VERSION, tls_version(),
-		db_driver_version());
+	const char *const libraries[] = {tls_version(), db_driver_version(),
+		jmap_library_version(), mime_library_version(),
+		conf_library_version()};
+	printf("jmapd %s\n", JMAPD_VERSION);
+	for (size_t i = 0; i < countof(libraries); i++)
+		puts(libraries[i]);
 	return 0;
 }
 

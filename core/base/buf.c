@@ -54,7 +54,7 @@ static void make_room(struct buf *b, size_t need)
 		p = mem_grow(start, cap);
 	} else {
 		p = mem_grow(NULL, cap);
-		if (b->n)
+		if (b->p)
 			memcpy(p, b->p, b->n);
 		free(start);
 	}

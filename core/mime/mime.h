@@ -124,3 +124,5 @@ struct mime_text mime_text_at(struct str raw, size_t offset, size_t length,
  * the charset converters.
  */
 void mime_setup(void);
+/* "GLib 2.74.6" */
+const char *mime_library_version(void);

@@ -2,6 +2,7 @@
  * The parsed forms of a header field (RFC 8621 4.1.2) but addresses and dates.
  */
 #include <glib.h>
+#include <stdio.h>
 
 #include "core/base/utf8.h"
 #include "core/mime/internal.h"
@@ -146,4 +147,13 @@ size_t mime_as_message_ids(
 size_t mime_as_urls(struct str raw, struct arena *a, const struct str **out_r)
 {
 	return angles(raw, a, out_r);
+}
+
+const char *mime_library_version(void)
+{
+	static char text[48];
+
+	snprintf(text, sizeof(text), "GLib %u.%u.%u", glib_major_version,
+		glib_minor_version, glib_micro_version);
+	return text;
 }

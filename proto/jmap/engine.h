@@ -43,6 +43,9 @@ unsigned jmap_session(struct jmap_call *c, struct buf *out);
 int jmap_deliver(
 	struct tx *t, struct str raw, int64_t received_ms, struct err *e);
 
+/* "json-c 0.16" */
+const char *jmap_library_version(void);
+
 /* RequestError / problem details of RFC 8620 3.6.1, for the worker's side too. */
 enum request_error {
 	REQ_UNKNOWN_CAPABILITY,

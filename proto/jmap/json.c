@@ -3,8 +3,10 @@
  */
 #include "proto/jmap/json.h"
 
+#include <json-c/json_c_version.h>
 #include <json-c/json_tokener.h>
 
+#include "proto/jmap/engine.h"
 #include "proto/jmap/raw.h"
 #include "proto/jmap/scan.h"
 
@@ -100,4 +102,9 @@ bool json_flag(struct json_object *o, bool *v_r)
 bool json_equal(struct json_object *a, struct json_object *b)
 {
 	return json_object_equal(a, b) != 0;
+}
+
+const char *jmap_library_version(void)
+{
+	return "json-c " JSON_C_VERSION;
 }
