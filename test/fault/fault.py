@@ -7,6 +7,7 @@ been told by then.
 """
 
 import bisect
+import contextlib
 import hashlib
 import json
 import os
@@ -112,12 +113,43 @@ def data_dir(server):
     return server.options["data-dir"]
 
 
-def change_log(server, name):
-    """Of a stopped server's account: of each type the modseqs of its changes."""
+def account_number(server, name):
     with sqlite3.connect(os.path.join(data_dir(server), "directory.db")) as db:
         (number,), = db.execute("SELECT id FROM account WHERE name = ?",
                                 (name,))
-    return log_of(server, number)
+    db.close()
+    return number
+
+
+@contextlib.contextmanager
+def database(server, name):
+    """An account's database, which the server has open, too."""
+    db = sqlite3.connect(
+        os.path.join(data_dir(server), "accounts",
+                     str(account_number(server, name)), "mail.db"),
+        isolation_level=None)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+SLEEPS = {"x86_64": ("35", "230"), "aarch64": ("101", "115")}
+
+
+def sleeps(pid):
+    """One of its threads is in nanosleep(2) or clock_nanosleep(2): SQLite that waits for a lock
+    does that, and nothing else in the store."""
+    for t in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{t}/syscall", encoding="ascii") as f:
+            if f.read().split()[0] in SLEEPS[os.uname().machine]:
+                return True
+    return False
+
+
+def change_log(server, name):
+    """Of a stopped server's account: of each type the modseqs of its changes."""
+    return log_of(server, account_number(server, name))
 
 
 def log_of(server, number):

@@ -64,7 +64,7 @@ def test_many_slow_clients_hold_up_nobody():
     """They are cut when they show no life; a client that reads hears all the
     while."""
     with harness.Server(worker_pool_size=1, ws_throttle=0, log_level="info",
-                        ws_client_timeout=4,
+                        ws_client_timeout=2,
                         ws_heartbeat_interval=1) as server:
         account = server.add_account()
         deliver(server, account.name)
