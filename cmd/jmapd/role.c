@@ -19,6 +19,12 @@
 #include "core/base/log.h"
 #include "ipc/shm.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 __attribute__((noreturn)) static void die(const struct err *e)
 {
 	log_error("%s", e->text);
@@ -57,9 +63,8 @@ void role_inherit(struct role *r, const char *name, unsigned index)
 	r->name = name;
 	r->index = index;
 	log_init(name, LOG_INFO);
-#ifndef __SANITIZE_ADDRESS__
-	report_crashes();
-#endif
+	if (!SANITIZED) /* the sanitizer reports more */
+		report_crashes();
 	for (int fd = ROLE_FD_CTL; fd < ROLE_FD_FIRST_FREE; fd++)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 &&
 			fd != ROLE_FD_NOTEBOOK) {

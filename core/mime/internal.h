@@ -131,5 +131,7 @@ static inline struct str mime_lower_str(struct str s, struct arena *a)
 static inline struct str mime_slice(struct str s, size_t from, size_t to)
 {
 	check(from <= to && to <= s.n);
+	if (!s.p)
+		return s; /* nothing of nothing: 0 may not be added to NULL */
 	return (struct str){s.p + from, to - from};
 }
