@@ -16,6 +16,7 @@
 #include "ipc/shm.h"
 
 #define LRU_ACCOUNTS 512
+#define THREADS_PER_CPU 4
 #define DRAIN_MS 8000
 #define LOCK_TRIES 100 /* 100 ms each: the last store's lock */
 
@@ -230,11 +231,13 @@ static int open_store(struct store_role *st, struct err *e)
 	}
 }
 
+/* Durable commits are bound by the disk: more threads than CPUs overlap them. */
 static unsigned threads(void)
 {
 	uint64_t want = conf_get()->store_threads;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	return want ? (unsigned)want : cpus > 2 ? (unsigned)cpus : 2;
+	return want ? (unsigned)want
+		    : (unsigned)min_of(max_of(cpus, 1L) * THREADS_PER_CPU, 64L);
 }
 
 static int build(struct store_role *st, struct err *e)
