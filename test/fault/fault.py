@@ -438,7 +438,7 @@ class Changer:
     def one(self, kind):
         self.n += 1
         if kind == "Mailbox":
-            args = {"update": {self.box: {"name": f"Box {self.n}"}}}
+            args = {"update": {self.box: {"sortOrder": self.n}}}
         else:
             args = {"update": {self.email: {
                 "keywords/a": True if self.n % 4 < 2 else None,
@@ -447,11 +447,12 @@ class Changer:
         return [f"{kind}/set", {"accountId": self.api.account_id, **args},
                 f"c{self.n}"]
 
-    def make(self, n):
+    def make(self, n, kind=None):
+        """n changes of that type; of both when it is not named."""
         while n > 16:
-            self.make(16)
+            self.make(16, kind)
             n -= 16
-        calls = [self.one("Mailbox" if i % 3 == 2 else "Email")
+        calls = [self.one(kind or ("Mailbox" if i % 3 == 2 else "Email"))
                  for i in range(n)]
         for name, answer, _ in self.api.calls(*calls):
             assert name != "error" and answer["updated"], answer

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -107,57 +108,117 @@ class Client:
 # ---- one account ----------------------------------------------------------------
 
 
+class Changing:
+    """Changes that go on, of each type by a connection of its own, so that some
+    come before the repair, some amid it, some after."""
+
+    def __init__(self, server, account):
+        self.over = threading.Event()
+        self.pool = ThreadPoolExecutor(2)
+        self.changers = [Changer(server, account, 0) for _ in range(2)]
+
+    def start(self):
+        self.jobs = [self.pool.submit(self.go_on, c, kind) for c, kind in
+                     zip(self.changers, ("Mailbox", "Email"))]
+
+    def go_on(self, changer, kind):
+        while not self.over.is_set():
+            changer.make(1, kind)
+        changer.api.close()
+
+    def end(self):
+        self.over.set()
+        for j in self.jobs:
+            j.result()
+        self.pool.shutdown()
+
+
+class OneAccount:
+    """Clients of one account, most of them of the worker that is stopped."""
+
+    def __init__(self, server):
+        self.server = server
+        self.account = server.add_account()
+        deliver(server, self.account.name)
+        self.changer = Changer(server, self.account, 0)
+        self.base = fault.states(self.changer.api)
+        self.stay = [self.client(1) for _ in range(6)]
+        self.stay += [self.client(1, types=["Mailbox"]),
+                      self.client(1, types=["Email"]), self.client(0)]
+        self.gone = []
+
+    def client(self, index, base=None, **kw):
+        c = Client(self.server, self.account, self.changer.api.account_id,
+                   base or self.base, index, **kw)
+        c.barrier()
+        return c
+
+    def all_hear(self, clients):
+        newest = fault.states(self.changer.api)
+        for c in clients:
+            c.read_until(newest)
+
+    def leave(self, client):
+        client.ws.close()
+        self.gone.append(client)
+
+    def come_back(self, client):
+        return [self.client(i, client.history.told(), types=client.types,
+                            token=client.history.token) for i in (0, 1)]
+
+    def overflow(self, stop, changes):
+        before, made = missed(self.server), 0
+        while stop.time_left() > 3 and (made < changes or missed(
+                self.server) == before):
+            self.changer.make(512)
+            made += 512
+        assert missed(self.server) > before, f"not after {made} changes"
+        return made
+
+    def round(self, changes):
+        """Overflow, repair, and who leaves in between."""
+        base = fault.states(self.changer.api)
+        early, late = self.client(1, base), self.client(1, base)
+        changing = Changing(self.server, self.account)
+        self.changer.make(3)
+        self.all_hear(self.stay + [early, late])
+        with Stopped(self.server, 1) as stop:
+            made = self.overflow(stop, changes)
+            self.leave(early)
+            changing.start()
+        late.read()  # it leaves as soon as it hears anything of it
+        self.leave(late)
+        back = self.come_back(early) + self.come_back(late)
+        for c in back:
+            c.read()
+        changing.end()
+        self.all_hear(self.stay + back)
+        self.changer.make(3)  # and they go on hearing
+        self.all_hear(self.stay + back)
+        for c in back:
+            self.leave(c)
+        return made
+
+    def close(self):
+        for c in self.stay:
+            self.leave(c)
+        self.changer.api.close()
+
+
 def test_one_account(fast_dir):
     options = {"ws_throttle": 0, "log_level": "info", "worker_pool_size": 2,
+               "ws_client_timeout": 100, "ws_heartbeat_interval": 90,
                "data_dir": os.path.join(fast_dir, "one")}
     with harness.Server(**options) as server:
-        account = server.add_account()
-        deliver(server, account.name)
-        changer = Changer(server, account, 0)
-        base = fault.states(changer.api)
-        aid = changer.api.account_id
-
-        def client(index, **kw):
-            c = Client(server, account, aid, base, index, **kw)
-            c.barrier()
-            return c
-        stays = [client(1), client(1), client(1, types=["Mailbox"]),
-                 client(1, types=["Email"]), client(0)]
-        leaves, leaves_late = client(1), client(1)
-        changer.make(3)
-        before = fault.states(changer.api)
-        for c in stays + [leaves, leaves_late]:
-            c.read_until(before)
+        one = OneAccount(server)
         assert missed(server) == 0
-        made = 0
-        with Stopped(server, 1) as stop:
-            while stop.time_left() > 1 and (made < 6000
-                                            or not missed(server)):
-                changer.make(16)
-                made += 16
-            assert missed(server) > 0, f"no overflow after {made} changes"
-            leaves.ws.close()  # between the overflow and its repair
-        newest = fault.states(changer.api)
-        # This one leaves when it has heard anything at all of it.
-        late = leaves_late.read()
-        leaves_late.ws.close()
-        back = []
-        for gone in (leaves, leaves_late):
-            for index in (0, 1):
-                back.append(Client(server, account, aid, gone.history.told(),
-                                   index, token=gone.history.token))
-        for c in stays + back:
-            c.read_until(newest)
-        assert late and made >= RING
-        changer.make(3)  # and they go on hearing
-        newest = fault.states(changer.api)
-        for c in stays + back:
-            c.read_until(newest)
-            c.ws.close()
-        changer.api.close()
+        assert one.round(6000) >= RING
+        for _ in range(2):
+            one.round(0)
+        one.close()
         server.stop()
-        log = fault.change_log(server, account.name)
-        for c in stays + back + [leaves, leaves_late]:
+        log = fault.change_log(server, one.account.name)
+        for c in one.gone:
             c.history.check(log, c.types)
 
 
