@@ -523,8 +523,12 @@ int rings_link(struct rings *r, const int fd[LINK_FDS], struct err *e)
 	timer_stop(r->loop, &r->patience);
 	loop_watch(r->loop, &r->bell, r->link.worker_bell.fd, EPOLLIN, on_bell);
 	r->ops->on_store(r->ctx);
-	cds_list_for_each_entry (k, &r->all, all)
+	/* In the order in which they were asked, again or for the first time: a
+	 * read must not overtake an earlier write. */
+	cds_list_for_each_entry (k, &r->all, all) {
+		cds_list_del_init(&k->waiting);
 		want_send(r, k);
+	}
 	flush_waiting(r);
 	return 0;
 }
