@@ -335,7 +335,9 @@ static int get_locked(
 	struct store *s, uint64_t id, struct account **a_r, struct err *e)
 {
 	struct account *a;
+	int ret;
 
+	*a_r = NULL;
 	while ((a = find(s, id)) && a->state != ACCOUNT_OPEN)
 		pthread_cond_wait(&s->changed, &s->lock);
 	if (a && a->gone)
@@ -348,8 +350,11 @@ static int get_locked(
 	a = account_new(s, id);
 	a->refs = 1;
 	map_put(&s->accounts, &a->node, hash_u64(id));
-	*a_r = a;
-	return open_placed(a, e);
+	/* A caller with cleanup(account_put) must not put what is freed. */
+	ret = open_placed(a, e);
+	if (ret == 0)
+		*a_r = a;
+	return ret;
 }
 
 int account_get(

@@ -133,7 +133,9 @@ static void an_account_that_is_not_there_is_not_opened(void **state)
 	struct fx *fx = fx_bare(NULL);
 	struct account *a;
 
+	a = (struct account *)fx; /* must not be left there to be put */
 	assert_int_equal(account_get(fx->s, 1, &a, &fx->e), -ENOENT);
+	assert_null(a);
 	assert_int_equal(account_get(fx->s, 1, &a, &fx->e), -ENOENT);
 	assert_int_equal(open_now(fx), 0);
 	fx_free(fx);
