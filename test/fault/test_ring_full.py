@@ -1,4 +1,4 @@
-"""A worker is stopped, and its change ring (4096 notices) fills. Nobody misses the
+"""A worker is stopped, and its change ring (1024 notices) fills. Nobody misses the
 newest state afterwards, and no pushState runs past what was told.
 
 The master kills a role that is silent for 10 s: what is done while the worker is
@@ -23,7 +23,7 @@ from mail import RawLmtp, deliver
 from raw import Raw, basic
 from rawws import RawWs, handshake
 
-RING = 4096
+RING = 1024
 STOPPED_S = 8
 
 
@@ -390,7 +390,7 @@ def overflow(server, changer, deliveries, leave):
     the machine's business; the rest falls into the repair."""
     with Stopped(server, 1) as stop:
         while stop.time_left() > 2 and not missed(server):
-            changer.make(16)
+            changer.make(512)
         assert missed(server) > 0
         before = missed(server), server.metric("store", "deliveries")
         deliveries.start()
