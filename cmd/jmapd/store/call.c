@@ -63,14 +63,18 @@ static void on_run(struct job *j)
 			  " refused: the store died of it twice",
 			c->open.call);
 		c->status = 500;
-	} else if (account_get(st->store, c->who.id, &a, &e) < 0) {
+		call_done(c);
+		return;
+	}
+	/* Opening the account is part of the work that may kill us. */
+	int slot = notebook_begin(st->notebook, digest);
+	if (account_get(st->store, c->who.id, &a, &e) < 0) {
 		log_error("account=%" PRIu64 ": %s", c->who.id, e.text);
 		c->status = 503;
 	} else {
-		int slot = notebook_begin(st->notebook, digest);
 		run_engine(c, a);
-		notebook_end(st->notebook, slot);
 	}
+	notebook_end(st->notebook, slot);
 	call_done(c);
 }
 
