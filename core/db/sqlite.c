@@ -89,6 +89,8 @@ static int class_of(sqlite3 *c, int code)
 
 	if (code == SQLITE_IOERR_WRITE && c && log_no_space(c))
 		return -ENOSPC;
+	if (code == SQLITE_IOERR_SHMSIZE) /* -shm cannot grow; errno is stale */
+		return -ENOSPC;
 	code &= 0xff;
 	if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && no_space(sys))
 		return -ENOSPC;

@@ -571,10 +571,12 @@ void rings_unlink(struct rings *r)
 	buf_reset(&r->overflow);
 	cds_list_for_each_entry_safe (k, next, &r->all, all) {
 		/* Its end is unknown, or its body is gone. */
-		if (k->writing || (k->streamed && k->opened))
-			cds_list_move(&k->all, &lost);
-		else
+		if (k->writing || (k->streamed && k->opened)) {
+			cds_list_del(&k->all);
+			cds_list_add_tail(&k->all, &lost);
+		} else {
 			ask_again(k);
+		}
 	}
 	give_up(r, &lost);
 	timer_set(r->loop, &r->patience,
