@@ -127,7 +127,12 @@ class Server:
             self.options["user"] = "nobody"
         self.configure(**options)
         if start:
-            self.start()
+            try:
+                self.start()
+            except BaseException:
+                self.kill()
+                self.remove()
+                raise
 
     def __enter__(self):
         return self
