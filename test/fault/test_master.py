@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -108,6 +109,19 @@ def test_a_second_sigterm_ends_at_once(server):
     api = HttpApi(server, account)
     assert api.emails() == []
     api.close()
+
+
+def test_a_paused_master_takes_nobody_for_silent(server):
+    pids = server.pids("store") + server.pids("worker")
+    os.kill(server.proc.pid, signal.SIGSTOP)
+    # Longer than a role may be silent: what is waited for is the time itself.
+    time.sleep(11)
+    os.kill(server.proc.pid, signal.SIGCONT)
+    # Two ticks later each role has been judged.
+    up = server.roles("store")[0]["uptime"]
+    harness.wait_for("two more seconds", lambda: server.roles(
+        "store")[0]["uptime"] >= up + 2)
+    assert pids == server.pids("store") + server.pids("worker")
 
 
 def test_a_storm_of_reloads_drops_no_connection(server):

@@ -15,6 +15,7 @@
 #include "ipc/shm.h"
 
 #define TICK_MS 500
+#define LATE_MS 2000   /* a tick later than that: we were stopped */
 #define DRAIN_MS 20000 /* both phases: workers, then the store */
 
 /* ---- systemd -------------------------------------------------------------- */
@@ -61,9 +62,14 @@ static void close_doors(struct master *m)
 		door_close(m, d);
 }
 
-static void kill_child(struct child *c)
+static void kill_late(struct child *c)
 {
 	child_kill(c, "the drain took too long");
+}
+
+static void kill_now(struct child *c)
+{
+	child_kill(c, "a second signal");
 }
 
 static void end_if_down(struct child *c)
@@ -113,7 +119,7 @@ static void on_terminate(int signo, void *ctx)
 		return;
 	}
 	log_warn("second signal: ending at once");
-	each_child(m, kill_child);
+	each_child(m, kill_now);
 	loop_stop(m->loop, 0);
 }
 
@@ -150,14 +156,24 @@ static void on_chld(int signo, void *ctx)
 		drain_on(m);
 }
 
+/* What was said while the master itself was stopped is still to be heard. */
+static void count_anew(struct child *c)
+{
+	c->pong_ms = loop_now_ms(c->m->loop);
+}
+
 static void on_tick(struct timer *t)
 {
 	struct master *m = container_of(t, struct master, tick);
+	uint64_t now = loop_now_ms(m->loop);
+	if (now - m->ticked_ms > LATE_MS)
+		each_child(m, count_anew);
+	m->ticked_ms = now;
 	each_child(m, child_tick);
 	tell_ready(m);
 	doors_share(m);
 	if (m->draining && loop_now_ms(m->loop) >= m->drain_end_ms)
-		each_child(m, kill_child);
+		each_child(m, kill_late);
 	timer_set(m->loop, t, loop_now_ms(m->loop) + TICK_MS);
 }
 

@@ -77,7 +77,8 @@ struct master {
 	int notebook_fd;
 	struct notebook *notebook;
 	struct timer tick;
-	bool told_ready; /* sd_notify */
+	uint64_t ticked_ms; /* the last one */
+	bool told_ready;    /* sd_notify */
 	bool draining;
 	bool drained_workers; /* the store was told to end */
 	uint64_t drain_end_ms;
