@@ -197,12 +197,21 @@ static const struct {
 	{{"EHLO", 4}, on_helo},
 };
 
+/* RFC 5321 4.1.2: nothing that a header of ours would carry on as a line. */
+static bool has_controls(struct str line)
+{
+	for (size_t i = 0; i < line.n; i++)
+		if ((unsigned char)line.p[i] < 0x20 || line.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
 void lmtp_command(struct lmtp *s, struct str line)
 {
 	size_t n = str_find(line, ' ');
 	struct str verb = str_n(line.p, n);
 	struct str arg = n < line.n ? str_skip(line, n + 1) : STR_NONE;
-	if (str_find(line, '\r') < line.n || str_find(line, '\0') < line.n) {
+	if (has_controls(line)) {
 		lmtp_say(s, "500 5.5.2 Control characters in a command");
 		return;
 	}

@@ -339,7 +339,18 @@ static void test_line_that_never_ends(void **state)
 static void test_bare_line_ends_are_no_line_ends(void **state)
 {
 	say(*state, "NOOP\nNOOP\r\n");
-	assert_begins(*state, "500 5.5.");
+	assert_said(*state, "500 5.5.2 Control characters in a command\r\n");
+}
+
+static void test_a_name_adds_no_line_to_the_header(void **state)
+{
+	struct world *w = *state;
+	say(w, "LHLO a\nX-Evil:1\r\n");
+	assert_said(w, "500 5.5.2 Control characters in a command\r\n");
+	envelope(w);
+	say(w, "DATA\r\n");
+	assert_true(str_starts(
+		buf_str(&w->head), STR("Received: from client.example (")));
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -360,6 +371,7 @@ int main(void)
 		T(test_drain_waits_for_the_message),
 		T(test_line_that_never_ends),
 		T(test_bare_line_ends_are_no_line_ends),
+		T(test_a_name_adds_no_line_to_the_header),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
