@@ -129,6 +129,12 @@ bool call_writing(struct store_call *c)
 	return c->writing;
 }
 
+void call_spool(struct store_call *c, size_t n)
+{
+	c->link->st->spooled += n;
+	c->spool += n;
+}
+
 void call_unspool(struct store_call *c)
 {
 	c->link->st->spooled -= c->spool;

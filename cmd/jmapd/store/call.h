@@ -41,7 +41,8 @@ void call_start(struct store_call *c);
 void call_done(struct store_call *c);
 /* From a running thread, before the first change. False: do not write. */
 bool call_writing(struct store_call *c);
-/* Gives the request's memory back. Main thread. */
+/* Counts request bytes that are kept; gives them back with the body. Main thread. */
+void call_spool(struct store_call *c, size_t n);
 void call_unspool(struct store_call *c);
 /* Frees it, or leaves that to call_done() while a thread has it. Main thread. */
 void call_drop(struct store_call *c);

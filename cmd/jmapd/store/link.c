@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 
 #define RECORDS_A_TURN 256
+#define HEAD_MAX 65536	      /* bytes of a call's head */
 #define WRITING_RESERVE 65536 /* bytes of the reply ring */
 
 struct waiting_record {
@@ -111,7 +112,8 @@ static int on_call(struct store_link *l, struct str rec)
 	if (!msg_split(MSG_CALL, rec, &m, sizeof(m), &head))
 		return -EPROTO;
 	if (!m.call || m.kind < CALL_LOGIN || m.kind >= CALL_KINDS ||
-		call_find(l, m.call) || l->calls.n >= STORE_CALLS_MAX)
+		call_find(l, m.call) || l->calls.n >= STORE_CALLS_MAX ||
+		l->refs >= STORE_REFS_MAX || head.n > HEAD_MAX)
 		return -EPROTO;
 	struct store_call *c = mem_new(sizeof(*c));
 	c->link = l;
@@ -122,7 +124,10 @@ static int on_call(struct store_link *l, struct str rec)
 	map_put(&l->calls, &c->node, hash_u64(m.call));
 	store_link_ref(l);
 	l->st->calls++;
-	if (m.body_len != UINT64_MAX && m.body_len > body_max(&m))
+	call_spool(c, head.n);
+	if (l->st->spooled > STORE_SPOOL_MAX)
+		call_refuse(c, 507);
+	else if (m.body_len != UINT64_MAX && m.body_len > body_max(&m))
 		call_refuse(c, 413);
 	return 0;
 }
@@ -159,8 +164,7 @@ static int on_body(struct store_link *l, struct str rec)
 		call_refuse(c, 507);
 		return 0;
 	}
-	l->st->spooled += bytes.n;
-	c->spool += bytes.n;
+	call_spool(c, bytes.n);
 	buf_adds(&c->body, bytes);
 	give_credit(c, bytes.n);
 	return 0;

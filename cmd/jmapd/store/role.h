@@ -24,7 +24,8 @@
 #define STORE_WORKERS SUBS_WORKERS
 /* Request bytes that are being collected, of all calls together. */
 #define STORE_SPOOL_MAX (512u << 20)
-#define STORE_CALLS_MAX 65536 /* calls under way for one worker */
+#define STORE_CALLS_MAX 65536	  /* calls under way for one worker */
+#define STORE_REFS_MAX (1u << 20) /* with cancelled ones and subscriptions */
 
 struct store_role {
 	struct role role;

@@ -61,6 +61,8 @@ int subscribe_start(struct store_link *l, bool add, struct str rec)
 	if (!msg_split(add ? MSG_SUBSCRIBE : MSG_UNSUBSCRIBE, rec, &m,
 		    sizeof(m), &rest))
 		return -EPROTO;
+	if (l->refs >= STORE_REFS_MAX)
+		return -EPROTO;
 	if (add && !login_holds(l, &m.login, NULL))
 		return 0;
 	struct subscription *s = mem_new(sizeof(*s));
