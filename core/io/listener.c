@@ -9,7 +9,7 @@
 
 #include "core/base/log.h"
 
-enum { ACCEPTS_PER_TURN = 16, RETRY_MS = 100 };
+enum { ACCEPTS_PER_TURN = 16, ACCEPTS_AT_LAST = 4096, RETRY_MS = 100 };
 
 struct listener {
 	struct watch watch;
@@ -49,14 +49,12 @@ static void set_nodelay(int fd, const struct sockaddr_storage *peer)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static void on_ready(struct watch *w, uint32_t events)
+static void accept_some(struct listener *l, int max)
 {
-	struct listener *l = container_of(w, struct listener, watch);
-
-	for (int i = 0; i < ACCEPTS_PER_TURN && !l->freed; i++) {
+	for (int i = 0; i < max && !l->freed; i++) {
 		struct sockaddr_storage peer = {0};
 		socklen_t len = sizeof(peer);
-		int fd = accept4(w->fd, (struct sockaddr *)&peer, &len,
+		int fd = accept4(l->watch.fd, (struct sockaddr *)&peer, &len,
 			SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
@@ -72,6 +70,16 @@ static void on_ready(struct watch *w, uint32_t events)
 		}
 		/* else: that client is gone already (accept(2)); the next */
 	}
+}
+
+static void on_ready(struct watch *w, uint32_t events)
+{
+	accept_some(container_of(w, struct listener, watch), ACCEPTS_PER_TURN);
+}
+
+void listener_accept_rest(struct listener *l)
+{
+	accept_some(l, ACCEPTS_AT_LAST);
 }
 
 static void on_gone(struct defer *d)

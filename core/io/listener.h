@@ -18,4 +18,9 @@ struct listener;
  */
 struct listener *listener_new(struct loop *l, int fd,
 	void (*on_accept)(void *ctx, int fd), void *ctx);
+/*
+ * Accepts what the kernel's queue holds now: closing the last descriptor of a
+ * listening socket resets whoever still waits there.
+ */
+void listener_accept_rest(struct listener *l);
 void listener_free(struct listener *l); /* closes nothing */

@@ -96,8 +96,11 @@ static void close_door(struct worker *w, uint64_t id)
 {
 	struct door *d, *next;
 	cds_list_for_each_entry_safe (d, next, &w->doors, node) {
-		if (d->id == id)
-			door_close(d);
+		if (d->id != id)
+			continue;
+		if (d->listener)
+			listener_accept_rest(d->listener);
+		door_close(d);
 	}
 }
 

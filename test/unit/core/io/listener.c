@@ -106,6 +106,18 @@ static void sixteen_a_turn(void **state)
 		close(fd[i]);
 }
 
+static void the_rest_of_the_queue_at_once(void **state)
+{
+	int fd[20];
+
+	for (int i = 0; i < 20; i++)
+		fd[i] = client();
+	listener_accept_rest(listener);
+	assert_int_equal(n_accepted, 20);
+	for (int i = 0; i < 20; i++)
+		close(fd[i]);
+}
+
 static void freed_by_its_own_callback(void **state)
 {
 	int one = client(), two = client();
@@ -158,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(an_accepted_socket_is_ready_for_use),
 		T(sixteen_a_turn),
+		T(the_rest_of_the_queue_at_once),
 		T(freed_by_its_own_callback),
 		T(waits_and_recovers_when_descriptors_are_short),
 	};
