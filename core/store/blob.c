@@ -331,3 +331,13 @@ int blob_read(
 	db_done(s);
 	return ret <= 0 || row ? ret : read_file(t, b->sha, out, e);
 }
+
+int blob_email(
+	struct tx *t, const struct blob_id *b, uint64_t *id_r, struct err *e)
+{
+	int64_t id = 0;
+	int ret = owner(t, b->sha, &id, e);
+
+	*id_r = (uint64_t)id;
+	return ret;
+}

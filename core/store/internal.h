@@ -218,6 +218,15 @@ void blob_undo(struct tx *t, size_t keep);
 /* When an account is opened: finishes what a death interrupted. */
 int blob_recover(struct tx *t, struct err *e);
 
+/* ---- text index ----------------------------------------------------------- */
+
+/*
+ * The email leaves the text index, if it is in it. Called while its rows are still
+ * there. An email that changes its id is forgotten under the old one; the new one
+ * is higher than all that were indexed, and so is indexed in its turn.
+ */
+int text_forget(struct tx *t, uint64_t email, struct err *e);
+
 /* ---- little helpers ------------------------------------------------------- */
 
 /* Numbers in a row's blob: 8 bytes each, little endian. */

@@ -248,9 +248,13 @@ int email_update(struct tx *t, uint64_t id, const struct str *keywords,
 	size_t keywords_n, const uint64_t *mailboxes, size_t mailboxes_n,
 	struct err *e); /* 0, EMAIL_*, < 0 */
 int email_destroy(struct tx *t, uint64_t id, struct err *e);
-/* The raw message; 1, 0, < 0. Appended to out. */
+/* The bytes of that digest, of an email or an upload; 1, 0, < 0. Appended to
+ * out. */
 int blob_read(
 	struct tx *t, const struct blob_id *b, struct buf *out, struct err *e);
+/* An email that consists of just these bytes; 1, 0, < 0. */
+int blob_email(
+	struct tx *t, const struct blob_id *b, uint64_t *id_r, struct err *e);
 
 /* Emails of a thread, by receivedAt, oldest first. n = 0: no such thread. */
 int thread_emails(struct tx *t, uint64_t thread, struct arena *a,

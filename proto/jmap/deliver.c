@@ -1,6 +1,6 @@
 /*
- * A message that came from outside becomes an Email (RFC 8621 4): card, threading
- * data, Inbox.
+ * A message becomes an Email (RFC 8621 4): card and threading data; one that came
+ * from outside goes to the Inbox.
  */
 #include <errno.h>
 
@@ -40,27 +40,25 @@ static struct str text_of(
 	return raw.p ? mime_as_text(raw, a) : STR_NONE;
 }
 
-static int add(struct tx *t, const struct mime_message *m, int64_t received_ms,
-	struct arena *a, struct err *e)
+static int add(struct tx *t, const struct jmap_message *n,
+	const struct mime_message *m, struct arena *a, uint64_t *id_r,
+	uint64_t *thread_r, struct err *e)
 {
-	uint64_t inbox = mailbox_with_role(t, STR("inbox"));
 	struct buf card cleanup(buf_fini) = {0};
 	struct ties ties = {0};
-	uint64_t id, thread;
-	int ret;
 
-	if (inbox == 0)
-		return err_set(e, -ENOENT, "the account has no Inbox");
 	card_make(m, CARD_MAX, &card);
 	add_ids(&ties, m, STR("Message-ID"), a);
 	add_ids(&ties, m, STR("In-Reply-To"), a);
 	add_ids(&ties, m, STR("References"), a);
-	ret = email_add(t,
+	return email_add(t,
 		&(struct email_new){
-			.raw = m->raw,
-			.received_ms = received_ms,
-			.mailboxes = &inbox,
-			.mailboxes_n = 1,
+			.raw = n->raw,
+			.received_ms = n->received_ms,
+			.keywords = n->keywords,
+			.keywords_n = n->keywords_n,
+			.mailboxes = n->mailboxes,
+			.mailboxes_n = n->mailboxes_n,
 			.card = buf_str(&card),
 			.sent_ms = m->sent_ms,
 			.has_attachment = m->has_attachment,
@@ -71,16 +69,34 @@ static int add(struct tx *t, const struct mime_message *m, int64_t received_ms,
 			.subject = text_of(m, STR("Subject"), a),
 			.from = text_of(m, STR("From"), a),
 			.to = text_of(m, STR("To"), a),
-			.delivery = true,
+			.delivery = n->delivery,
 		},
-		&id, &thread, e);
-	return ret > 0 ? err_set(e, -ENOENT, "the Inbox is gone") : ret;
+		id_r, thread_r, e);
+}
+
+int jmap_store(struct tx *t, const struct jmap_message *m, uint64_t *id_r,
+	uint64_t *thread_r, struct err *e)
+{
+	struct arena a cleanup(arena_fini) = {0};
+
+	return add(t, m, mime_parse(m->raw, &a), &a, id_r, thread_r, e);
 }
 
 int jmap_deliver(
 	struct tx *t, struct str raw, int64_t received_ms, struct err *e)
 {
-	struct arena a cleanup(arena_fini) = {0};
+	uint64_t inbox = mailbox_with_role(t, STR("inbox")), id, thread;
+	struct jmap_message m = {
+		.raw = raw,
+		.received_ms = received_ms,
+		.mailboxes = &inbox,
+		.mailboxes_n = 1,
+		.delivery = true,
+	};
+	int ret;
 
-	return add(t, mime_parse(raw, &a), received_ms, &a, e);
+	if (inbox == 0)
+		return err_set(e, -ENOENT, "the account has no Inbox");
+	ret = jmap_store(t, &m, &id, &thread, e);
+	return ret > 0 ? err_set(e, -ENOENT, "the Inbox is gone") : ret;
 }

@@ -35,10 +35,26 @@ unsigned jmap_run(struct jmap_call *c, struct str request, struct buf *out);
  */
 unsigned jmap_session(struct jmap_call *c, struct buf *out);
 
+/* A message that becomes an Email. */
+struct jmap_message {
+	struct str raw;
+	int64_t received_ms;
+	const struct str *keywords; /* valid, lower case (RFC 8621 4.1.1) */
+	size_t keywords_n;
+	const uint64_t *mailboxes; /* at least one */
+	size_t mailboxes_n;
+	bool delivery; /* it comes from outside: EmailDelivery changes */
+};
+/*
+ * Parses it, makes its card, threads it, inside the given write transaction.
+ * 0, EMAIL_MAILBOX_NOT_FOUND, or < 0.
+ */
+int jmap_store(struct tx *t, const struct jmap_message *m, uint64_t *id_r,
+	uint64_t *thread_r, struct err *e);
 /*
  * Puts a raw message (with its trace fields already on top) into the Inbox inside
- * the given write transaction: parses it, makes its card, threads it. 0, or < 0.
- * Message digests for doubles are the caller's business.
+ * the given write transaction. 0, or < 0. Message digests for doubles are the
+ * caller's business.
  */
 int jmap_deliver(
 	struct tx *t, struct str raw, int64_t received_ms, struct err *e);

@@ -138,4 +138,15 @@ struct type_ops {
 	/* position < 0 counts from the end; total only when it is wanted. */
 	int (*query_page)(struct query *q, int64_t position, uint64_t limit,
 		struct email_ids *ids_r);
+	/*
+	 * /queryChanges: every object, also of those that are gone, whose place in
+	 * the list may be another than it was at that modseq (of the type's state);
+	 * more than those are no fault. ERROR_CANNOT_CALCULATE when that is too
+	 * long ago. NULL: unknownMethod.
+	 */
+	int (*query_touched)(struct query *q, uint64_t since,
+		const uint64_t **ids_r, size_t *n_r);
+	/* Do filter and sort look at immutable properties only (RFC 8620 5.6,
+	 * upToId)? NULL: no. */
+	bool (*query_immutable)(const struct query *q);
 };
