@@ -67,14 +67,14 @@ static void on_run(struct job *j)
 		return;
 	}
 	/* Opening the account is part of the work that may kill us. */
-	int slot = notebook_begin(st->notebook, digest);
+	int slot = at_work_begin(&st->at_work, digest);
 	if (account_get(st->store, c->who.id, &a, &e) < 0) {
 		log_error("account=%" PRIu64 ": %s", c->who.id, e.text);
 		c->status = 503;
 	} else {
 		run_engine(c, a);
 	}
-	notebook_end(st->notebook, slot);
+	at_work_end(&st->at_work, slot);
 	call_done(c);
 }
 

@@ -130,15 +130,15 @@ static void on_batch(struct job **j, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct recipient *one =
 			container_of(j[i], struct recipient, job);
-		struct notebook *book = one->c->link->st->notebook;
+		struct store_role *role = one->c->link->st;
 		uint64_t digest = poison_digest(one->c->delivery);
-		if (notebook_is_poison(book, digest)) {
+		if (notebook_is_poison(role->notebook, digest)) {
 			log_error(
 				"delivery refused: the store died of it twice");
 			finish(one, 554);
 			continue;
 		}
-		slot[live] = notebook_begin(book, digest);
+		slot[live] = at_work_begin(&role->at_work, digest);
 		r[live++] = one;
 	}
 	if (!live)
@@ -146,7 +146,7 @@ static void on_batch(struct job **j, size_t n)
 	struct store_role *st = r[0]->c->link->st;
 	store_batch(st, r, live, status);
 	for (size_t i = 0; i < live; i++) {
-		notebook_end(st->notebook, slot[i]);
+		at_work_end(&st->at_work, slot[i]);
 		finish(r[i], status[i]);
 	}
 }

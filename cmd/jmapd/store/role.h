@@ -13,6 +13,7 @@
 
 #include "cmd/jmapd/role.h"
 #include "cmd/jmapd/stats.h"
+#include "cmd/jmapd/store/atwork.h"
 #include "cmd/jmapd/store/hasher.h"
 #include "cmd/jmapd/store/subs.h"
 #include "core/base/map.h"
@@ -35,6 +36,7 @@ struct store_role {
 	struct hasher *hasher;
 	struct subs *subs;
 	struct notebook *notebook;
+	struct at_works at_work;
 	uint8_t key[SHA256_LEN]; /* of the login MACs */
 	bool have_key;
 	struct store_link *link[STORE_WORKERS];

@@ -247,6 +247,7 @@ static int build(struct store_role *st, struct err *e)
 	if (ret < 0)
 		return ret;
 	st->notebook = book;
+	at_work_watch(&st->at_work, book, st->loop);
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return err_sys(e, "eventfd");
