@@ -19,9 +19,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 import harness  # noqa: E402
 import jmap  # noqa: E402
 from raw import basic  # noqa: E402
-from rawws import RawWs  # noqa: E402
+from rawws import TEXT, RawWs, frame  # noqa: E402
 
 HISTORY = os.path.join(HERE, "history.tsv")
+SIZES = (1000, 20000, 200000)
+VIEWS = (("", {}), (", threads", {"collapseThreads": True}),
+         (", total", {"calculateTotal": True}),
+         (", threads and total", {"collapseThreads": True,
+                                  "calculateTotal": True}))
 LIST = ["id", "threadId", "mailboxIds", "keywords", "from", "subject",
         "receivedAt", "size", "preview", "hasAttachment"]
 
@@ -57,6 +62,7 @@ class Bench:
     def __init__(self, args):
         self.n = args.connections
         self.report = Report()
+        self.floors = {}  # us, by bytes there and back
 
     def run(self, part):
         """On a server of its own: none pays for what another left behind."""
@@ -152,29 +158,109 @@ class Bench:
                              floor, floor / figure)
 
     def list(self):
-        base = None
-        for count in (1000, 20000):
-            account = self.server.add_account()
-            rate = self.fill(account, count, clients=32)
-            self.report.line(f"filling a mailbox with {count}, 32 clients",
-                             rate, "msgs/s")
+        for count in SIZES:
+            account = self.mailbox_of(count)
+            for limit in (10, 50):
+                for name, more in VIEWS:
+                    self.list_view(account, count, limit, name, more)
+
+    def mailbox_of(self, count):
+        account = self.server.add_account()
+        rate = self.fill(account, count, clients=32)
+        self.report.line(f"filling a mailbox with {count}, 32 clients", rate,
+                         "msgs/s")
+        api = jmap.HttpApi(self.server, account)
+        account.id, account.inbox = api.account_id, api.mailboxes()["inbox"]
+        api.close()
+        return account
+
+    def list_view(self, account, count, limit, name, more):
+        calls = view(account, limit, {"inMailbox": account.inbox}, LIST, more)
+        got = self.priced(account, calls, 2000)
+        # What it costs to carry as much through a worker and back.
+        floor = self.carried(got["answer_bytes"])
+        self.report.line(
+            f"list of {limit} of {count}{name}, CPU", got["us"], "us", floor,
+            floor / got["us"])
+
+    def priced(self, account, calls, count):
+        """CPU of worker and store, and bytes of the answer, of one request."""
+        text = self.message(calls)
+        with RawWs(self.server.http, "/jmap/ws", account=account) as ws:
+            ws.send(text_frame(text))
+            answer = ws.json()
+            assert answer["@type"] == "Response", answer
+            assert all(r[0] != "error" for r in answer["methodResponses"]), \
+                answer
+        got = self.rpc("/jmap/ws", self.auth(account), text, 4, 1, count)
+        return {"us": got["cpu0_us"] + got["cpu1_us"],
+                "answer_bytes": len(json.dumps(answer))}
+
+    def carried(self, size):
+        size -= size % 256
+        if size not in self.floors:
+            self.floors[size] = self.rpc("/jmap/ws-echo", "", "x" * size, 4, 1,
+                                         2000)["cpu0_us"]
+        return self.floors[size]
+
+    def open(self):
+        """One message whole: header, bodies, parts."""
+        account = self.server.add_account()
+        self.fill(account, 100, size=8192, clients=4)
+        api = jmap.HttpApi(self.server, account)
+        (email, *_) = api.emails()
+        api.close()
+        calls = [["Email/get", {
+            "accountId": api.account_id, "ids": [email],
+            "properties": LIST + ["to", "cc", "replyTo", "sentAt", "messageId",
+                                  "textBody", "htmlBody", "attachments",
+                                  "bodyValues", "header:List-Id:asText"],
+            "fetchHTMLBodyValues": True, "fetchTextBodyValues": True}, "0"]]
+        got = self.priced(account, calls, 2000)
+        floor = self.carried(got["answer_bytes"])
+        self.report.line("opening a message of 8 KB, CPU", got["us"], "us",
+                         floor, floor / got["us"])
+
+    def search(self):
+        for count in SIZES[1:]:
+            account = self.mailbox_of(count)
             api = jmap.HttpApi(self.server, account)
-            inbox = api.mailboxes()["inbox"]
+            api.emails(filter={"text": "needle"})  # the index is whole now
             api.close()
-            calls = [["Email/query", {
-                "accountId": api.account_id, "filter": {"inMailbox": inbox},
-                "sort": [{"property": "receivedAt", "isAscending": False}],
-                "limit": 10}, "0"],
-                ["Email/get", {
-                    "accountId": api.account_id, "properties": LIST,
-                    "#ids": {"resultOf": "0", "name": "Email/query",
-                             "path": "/ids"}}, "1"]]
-            got = self.rpc("/jmap/ws", self.auth(account), self.message(calls),
-                           4, 1, 3000)
-            figure = got["cpu0_us"] + got["cpu1_us"]
-            base = base or figure
-            self.report.line(f"list view of {count}, CPU (floor: of 1000)",
-                             figure, "us", base, base / figure)
+            for word in ("needle", "harbour", "harbour winter", "letter"):
+                calls = view(account, 10, {"inMailbox": account.inbox,
+                                           "text": word}, LIST, {})
+                got = self.priced(account, calls, 50)
+                floor = matched(self.server.dir, account.id, word)
+                self.report.line(
+                    f'search of {count} for "{word}", CPU (floor: MATCH)',
+                    got["us"], "us", floor, floor / got["us"])
+
+    def flag(self):
+        """100 messages flagged and unflagged, on disk each time."""
+        account = self.mailbox_of(1000)
+        with RawWs(self.server.http, "/jmap/ws", account=account) as ws:
+            ids = [e for e in self.ids_of(ws, account)]
+            began, rounds = cpu_us(self.store), 50
+            wall = time.monotonic()
+            for i in range(rounds):
+                ws.send(text_frame(self.message([["Email/set", {
+                    "accountId": account.id, "update": {
+                        e: {"keywords/$flagged": None if i % 2 else True}
+                        for e in ids}}, "0"]])))
+                answer = ws.json()
+                assert len(answer["methodResponses"][0][1]["updated"]) == 100
+            wall = (time.monotonic() - wall) / rounds * 1000
+            cpu = (cpu_us(self.store) - began) / rounds
+        floor = 1000 / commits(self.server.dir, 1, 1, 200)
+        self.report.line("flag 100 messages, CPU of the store", cpu, "us")
+        self.report.line("flag 100 messages, until it is on disk", wall, "ms",
+                         floor, floor / wall)
+
+    def ids_of(self, ws, account):
+        ws.send(text_frame(self.message([["Email/query", {
+            "accountId": account.id, "limit": 100}, "0"]])))
+        return ws.json()["methodResponses"][0][1]["ids"]
 
     def memory(self):
         self.idle_connections(False, self.n)
@@ -203,7 +289,7 @@ class Bench:
     def lmtp(self):
         accounts = [self.server.add_account() for _ in range(16)]
         names = [a.name for a in accounts]
-        for clients, to, count in ((1, 1, 300), (16, 1, 1500), (16, 16, 1500)):
+        for clients, to, count in ((1, 1, 300), (32, 1, 2000), (32, 16, 2000)):
             # Disks change speed under load: a floor before and behind.
             floor = commits(self.server.dir, clients, to, count // 2)
             figure = tool("lmtpload", self.server.lmtp, clients, count, 8192,
@@ -214,8 +300,39 @@ class Bench:
                 f"LMTP, 8 KB, {clients} clients to {to} accounts", figure,
                 "msgs/s", floor, figure / floor)
 
-    PARTS = ("push", "quiet", "echo", "list", "memory", "memory_tls", "lmtp")
+    PARTS = ("push", "quiet", "echo", "list", "open", "search", "flag",
+             "memory", "memory_tls", "lmtp")
     IN_MEMORY = ("push", "quiet")
+
+
+def view(account, limit, condition, properties, more):
+    """What a client asks to show a list."""
+    return [["Email/query", {
+        "accountId": account.id, "filter": condition,
+        "sort": [{"property": "receivedAt", "isAscending": False}],
+        "limit": limit, **more}, "0"],
+        ["Email/get", {
+            "accountId": account.id, "properties": properties,
+            "#ids": {"resultOf": "0", "name": "Email/query",
+                     "path": "/ids"}}, "1"]]
+
+
+def text_frame(text):
+    return frame(TEXT, text.encode())
+
+
+def cpu_us(pid):
+    """All its threads."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+            total += int(f.read().split()[0])
+    return total / 1000
+
+
+def matched(directory, account, words):
+    """CPU of SQLite's own answer to that search, ids only, in us."""
+    raise NotImplementedError
 
 
 def resident(pid):

@@ -38,17 +38,40 @@ static void reply(struct client *c, char first)
 	need(line[0] == first);
 }
 
-static void message(struct buf *b, const struct client *c, long i)
+/* What letters are about; "letter" is in all of them, "needle" in one of 1,000. */
+static const char *const words[] = {"harbour", "winter", "ledger", "meeting",
+	"garden", "invoice", "bridge", "quarter", "orchard", "signal", "marble",
+	"railway", "pepper", "castle", "window", "thunder"};
+
+/* Three in a row are a Thread, whichever client sends them. */
+static void head(struct buf *b, const struct client *c, long i)
 {
+	long first = i - i % 3;
+
 	buf_fmt(b,
 		"From: Bob <bob@example.net>\r\nTo: <%s>\r\n"
-		"Subject: Message %ld of client %u\r\n"
+		"Subject: %sMatter %ld\r\n"
 		"Date: Tue, 24 Nov 2026 06:00:00 +0000\r\n"
-		"Message-ID: <%ld.%u.%d@example.net>\r\n\r\n",
-		c->to, i, c->number, i, c->number, getpid());
-	while (b->n < (size_t)job.bytes)
-		buf_fmt(b, "Line %zu of a letter in which little happens.\r\n",
-			b->n);
+		"Message-ID: <%ld.%d@example.net>\r\n",
+		c->to, i == first ? "" : "Re: ", first, i, getpid());
+	if (i != first)
+		buf_fmt(b, "References: <%ld.%d@example.net>\r\n", first,
+			getpid());
+	buf_addz(b, "\r\n");
+}
+
+static void message(struct buf *b, const struct client *c, long i)
+{
+	uint64_t r = (uint64_t)i;
+
+	head(b, c, i);
+	if (i % 1000 == 0)
+		buf_addz(b, "A needle.\r\n");
+	while (b->n < (size_t)job.bytes) {
+		r = r * 6364136223846793005u + 1442695040888963407u;
+		buf_fmt(b, "A letter about the %s and the %s of today.\r\n",
+			words[r >> 60], words[r >> 56 & 15]);
+	}
 	buf_addz(b, ".\r\n");
 }
 
