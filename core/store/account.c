@@ -35,6 +35,7 @@ static struct account *account_new(struct store *s, uint64_t id)
 	a->dir = account_dir(s, id);
 	pthread_mutex_init(&a->writing, NULL);
 	pthread_mutex_init(&a->lock, NULL);
+	pthread_mutex_init(&a->indexing, NULL);
 	CDS_INIT_LIST_HEAD(&a->idle);
 	CDS_INIT_LIST_HEAD(&a->chore);
 	return a;
@@ -48,6 +49,7 @@ static void account_free(struct account *a)
 	digests_fini(&a->seen);
 	pthread_mutex_destroy(&a->writing);
 	pthread_mutex_destroy(&a->lock);
+	pthread_mutex_destroy(&a->indexing);
 	free(a->dir);
 	free(a);
 }
@@ -68,6 +70,8 @@ static int recover(struct account *a, struct err *e)
 
 	if (ret == 0)
 		ret = blob_recover(t, e);
+	if (ret == 0)
+		ret = text_open(t, e);
 	return ret < 0 ? ret : tx_commit(t, e);
 }
 
@@ -519,6 +523,7 @@ void *accounts_keeper(void *store)
 		pthread_mutex_unlock(&s->lock);
 		checkpoint(a);
 		flush_seen(a);
+		text_chore(a);
 		pthread_mutex_lock(&s->lock);
 		unpin(a);
 	}

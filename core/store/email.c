@@ -440,7 +440,9 @@ int email_destroy(struct tx *t, uint64_t id, struct err *e)
 
 	if (ret <= 0)
 		return ret < 0 ? ret : EMAIL_NOT_FOUND;
-	ret = delete_rows(t, id, &r, e);
+	ret = text_forget(t, id, e);
+	if (ret == 0)
+		ret = delete_rows(t, id, &r, e);
 	if (ret == 0)
 		ret = move(t, id, &r, &nowhere, e);
 	if (ret == 0)

@@ -63,6 +63,9 @@ struct account {
 	unsigned readers;
 	struct digests seen;
 	_Atomic bool want_checkpoint;
+
+	pthread_mutex_t indexing; /* before `writing` */
+	_Atomic uint64_t indexed; /* text index: up to this email */
 };
 
 struct directory {
@@ -226,6 +229,12 @@ int blob_recover(struct tx *t, struct err *e);
  * is higher than all that were indexed, and so is indexed in its turn.
  */
 int text_forget(struct tx *t, uint64_t email, struct err *e);
+/* When an account is opened: up to which email it is indexed. */
+int text_open(struct tx *t, struct err *e);
+/* Emails were committed, the next one gets that id: the housekeeper will come. */
+void text_wanted(struct account *a, uint64_t next_email);
+/* The housekeeper: one batch. */
+void text_chore(struct account *a);
 
 /* ---- little helpers ------------------------------------------------------- */
 

@@ -175,6 +175,8 @@ static int commit_write(struct tx *t, struct err *e)
 	t->seen.n = 0;
 	blob_committed(t);
 	tell(t);
+	if (t->meta.next_email != t->began.next_email)
+		text_wanted(a, t->meta.next_email);
 	if (db_log_pages(t->db) >= LOG_PAGES_WANTED &&
 		!atomic_exchange(&a->want_checkpoint, true))
 		account_chore(a, 0);

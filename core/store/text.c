@@ -1,0 +1,367 @@
+/*
+ * The text index: FTS5 over the words that core/mime finds in a message.
+ *
+ * A batch is read and taken apart on a snapshot, without the account's write turn,
+ * and then written in one transaction with the number up to which it goes
+ * (words_done); emails that have gone in between are left out. `indexing` keeps two
+ * from doing the same batch. Ids only grow, so all that waits is above the number.
+ *
+ * FTS5 keeps no text (contentless), just where words stand; its tokenizer is "ascii",
+ * since what it gets is words already, separated by spaces. To take an email out of
+ * such a table FTS5 must be told its words again: they are made from the message once
+ * more, in the transaction that destroys it. That costs what indexing costs (some
+ * 0.3 ms), but what was destroyed is not found from that commit on, a search needs no
+ * look at each hit's row, and its words leave the file as segments are merged. For the
+ * words to be the same, words_done also names who made them: when that is another
+ * version, the index is made anew from scratch.
+ */
+#include "core/store/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/mime/text.h"
+#include "core/store/internal.h"
+
+#define BATCH_EMAILS 256
+#define BATCH_BYTES ((size_t)512 << 10) /* of words */
+#define TEXT_MAX ((size_t)1 << 20) /* bytes of one message that are indexed */
+#define WAIT_MS 3000		   /* after a delivery */
+#define RETRY_MS 60000		   /* after a failure */
+#define COLUMNS 6
+
+/* ---- up to where ---------------------------------------------------------- */
+
+struct done {
+	uint64_t upto;
+	bool same; /* made by this version; else it is worth nothing */
+};
+
+static int done_read(struct tx *t, struct done *d, struct err *e)
+{
+	struct db_stmt *s;
+	int ret = db_stmt(t->db,
+		"SELECT upto, version FROM words_done WHERE id = 1", &s, e);
+
+	if (ret < 0)
+		return ret;
+	ret = db_step(s, e);
+	if (ret > 0) {
+		d->same = str_eq(db_bytes(s, 1), str_of(mime_text_version()));
+		d->upto = d->same ? (uint64_t)db_i64(s, 0) : 0;
+	}
+	db_done(s);
+	if (ret == 0)
+		return err_set(e, -EUCLEAN, "the text index has no number");
+	return min_of(ret, 0);
+}
+
+static int done_write(struct tx *t, uint64_t upto, struct err *e)
+{
+	return db_run(t->db, e,
+		"UPDATE words_done SET upto = ?, version = ? WHERE id = 1",
+		"it", (int64_t)upto, str_of(mime_text_version()));
+}
+
+int text_behind(struct tx *t, struct err *e)
+{
+	struct done d;
+	int ret = done_read(t, &d, e);
+
+	return ret < 0 ? ret : d.upto + 1 < t->meta.next_email;
+}
+
+/* ---- the words of an email ------------------------------------------------ */
+
+/* One after the other in a buffer; column i is [end[i - 1], end[i]). */
+struct doc {
+	uint64_t id;
+	size_t start, end[COLUMNS];
+};
+
+static void add_words(struct buf *out, struct str text)
+{
+	struct mime_words w;
+	struct mime_word one;
+
+	mime_words_init(&w, text);
+	while (mime_words_next(&w, &one)) {
+		buf_adds(out, one.word);
+		buf_addc(out, ' ');
+	}
+}
+
+static void doc_make(struct str raw, struct buf *out, struct doc *d)
+{
+	struct mime_search s cleanup(mime_search_fini) = {0};
+	const struct buf *column[COLUMNS] = {
+		&s.from, &s.to, &s.cc, &s.bcc, &s.subject, &s.body};
+
+	mime_search_read(raw, TEXT_MAX, &s);
+	d->start = out->n;
+	for (int i = 0; i < COLUMNS; i++) {
+		add_words(out, buf_str(column[i]));
+		d->end[i] = out->n;
+	}
+}
+
+/* A message that is a file; one that is not there has no words. */
+static int doc_of_file(struct tx *t, const struct blob_id *b, struct buf *out,
+	struct doc *d, struct err *e)
+{
+	struct buf raw cleanup(buf_fini) = {0};
+	int ret = blob_read(t, b, &raw, e);
+
+	if (ret >= 0)
+		doc_make(buf_str(&raw), out, d);
+	return min_of(ret, 0);
+}
+
+static int doc_of(struct tx *t, uint64_t id, const struct blob_id *b,
+	struct buf *out, struct doc *d, struct err *e)
+{
+	struct db_stmt *s;
+	bool file = true;
+	int ret = db_stmt(t->db, "SELECT raw FROM body WHERE id = ?", &s, e);
+
+	if (ret < 0)
+		return ret;
+	d->id = id;
+	db_bind_i64(s, 1, (int64_t)id);
+	ret = db_step(s, e);
+	if (ret > 0 && !db_is_null(s, 0)) {
+		doc_make(db_bytes(s, 0), out, d);
+		file = false;
+	}
+	db_done(s);
+	if (ret < 0)
+		return ret;
+	return file ? doc_of_file(t, b, out, d, e) : 0;
+}
+
+static int run_doc(struct db *db, const char *sql, const struct doc *d,
+	const struct buf *words, struct err *e)
+{
+	struct db_stmt *s;
+	size_t from = d->start;
+	int ret = db_stmt(db, sql, &s, e);
+
+	if (ret < 0)
+		return ret;
+	db_bind_i64(s, 1, (int64_t)d->id);
+	for (int i = 0; i < COLUMNS; i++) {
+		db_bind_text(s, i + 2,
+			d->end[i] > from
+				? str_n(words->p + from, d->end[i] - from)
+				: STR(""));
+		from = d->end[i];
+	}
+	ret = db_step(s, e);
+	db_done(s);
+	return min_of(ret, 0);
+}
+
+int text_forget(struct tx *t, uint64_t email, struct err *e)
+{
+	struct buf words cleanup(buf_fini) = {0};
+	struct arena tmp cleanup(arena_fini) = {0};
+	struct done done;
+	struct email m;
+	struct doc d;
+	int ret = done_read(t, &done, e);
+
+	if (ret < 0 || email > done.upto)
+		return ret;
+	ret = email_find(t, email, 0, &tmp, &m, e);
+	if (ret <= 0)
+		return ret;
+	ret = doc_of(t, email, &m.blob, &words, &d, e);
+	if (ret < 0)
+		return ret;
+	return run_doc(t->db,
+		"INSERT INTO words (words, rowid, sender, rcpt, cc, bcc,"
+		" subject, body) VALUES ('delete', ?, ?, ?, ?, ?, ?, ?)",
+		&d, &words, e);
+}
+
+/* ---- a batch -------------------------------------------------------------- */
+
+struct batch {
+	struct done began;
+	uint64_t next_email; /* of the snapshot */
+	uint64_t upto;	     /* it goes that far */
+	struct buf words;
+	struct doc doc[BATCH_EMAILS];
+	size_t n;
+};
+
+static void batch_free(struct batch *b)
+{
+	buf_fini(&b->words);
+	free(b);
+}
+CLEANUP_PTR(struct batch, batch_free)
+
+/* The next email above b->upto; 1, 0, < 0. */
+static int next_email(struct tx *t, uint64_t above, uint64_t *id_r,
+	struct blob_id *b, struct err *e)
+{
+	struct db_stmt *s;
+	int ret = db_stmt(t->db,
+		"SELECT id, sha FROM email WHERE id > ? ORDER BY id LIMIT 1",
+		&s, e);
+
+	if (ret < 0)
+		return ret;
+	db_bind_i64(s, 1, (int64_t)above);
+	ret = db_step(s, e);
+	if (ret > 0) {
+		*id_r = (uint64_t)db_i64(s, 0);
+		if (db_bytes(s, 1).n == SHA256_LEN)
+			memcpy(b->sha, db_bytes(s, 1).p, SHA256_LEN);
+	}
+	db_done(s);
+	return ret;
+}
+
+static int batch_fill(struct tx *t, struct batch *b, struct err *e)
+{
+	uint64_t id;
+	int ret = 1;
+
+	while (b->n < BATCH_EMAILS && b->words.n < BATCH_BYTES) {
+		struct blob_id blob = {0};
+
+		ret = next_email(t, b->upto, &id, &blob, e);
+		if (ret <= 0)
+			break;
+		ret = doc_of(t, id, &blob, &b->words, &b->doc[b->n], e);
+		if (ret < 0)
+			return ret;
+		b->n++;
+		b->upto = id;
+	}
+	if (ret == 0)
+		b->upto = b->next_email - 1; /* the last ones are gone */
+	return min_of(ret, 0);
+}
+
+static int batch_read(struct account *a, struct batch *b, struct err *e)
+{
+	struct tx *t cleanup(tx_end) = NULL;
+	int ret = tx_begin(a, TX_READ, &t, e);
+
+	if (ret == 0)
+		ret = done_read(t, &b->began, e);
+	if (ret < 0)
+		return ret;
+	b->next_email = t->meta.next_email;
+	b->upto = b->began.upto;
+	return b->upto + 1 < b->next_email ? batch_fill(t, b, e) : 0;
+}
+
+static int is_there(struct tx *t, uint64_t id, struct err *e)
+{
+	int64_t one;
+
+	return db_number(t->db, &one, e, "SELECT 1 FROM email WHERE id = ?",
+		"i", (int64_t)id);
+}
+
+static int batch_insert(struct tx *t, const struct batch *b, struct err *e)
+{
+	int ret = 0;
+
+	if (!b->began.same)
+		ret = db_run(t->db, e,
+			"INSERT INTO words (words) VALUES ('delete-all')", "");
+	for (size_t i = 0; i < b->n && ret >= 0; i++) {
+		ret = is_there(t, b->doc[i].id, e);
+		if (ret > 0)
+			ret = run_doc(t->db,
+				"INSERT INTO words (rowid, sender, rcpt, cc,"
+				" bcc, subject, body)"
+				" VALUES (?, ?, ?, ?, ?, ?, ?)",
+				&b->doc[i], &b->words, e);
+	}
+	return ret < 0 ? ret : done_write(t, b->upto, e);
+}
+
+static int batch_write(struct account *a, const struct batch *b, struct err *e)
+{
+	struct tx *t cleanup(tx_end) = NULL;
+	int ret = tx_begin(a, TX_WRITE, &t, e);
+
+	if (ret == 0)
+		ret = batch_insert(t, b, e);
+	if (ret == 0)
+		ret = tx_commit(t, e);
+	if (ret == 0)
+		atomic_store(&a->indexed, b->upto);
+	return ret;
+}
+
+/* One batch, with `indexing` held. 1: more was there; 0: that was all. */
+static int step(struct account *a, struct err *e)
+{
+	struct batch *b cleanup(batch_free) = mem_new(sizeof(*b));
+	int ret = batch_read(a, b, e);
+
+	if (ret == 0 && (b->upto != b->began.upto || !b->began.same))
+		ret = batch_write(a, b, e);
+	if (ret < 0)
+		return ret;
+	return b->upto + 1 < b->next_email;
+}
+
+int text_catch_up(struct account *a, struct err *e)
+{
+	int ret;
+
+	pthread_mutex_lock(&a->indexing);
+	do
+		ret = step(a, e);
+	while (ret > 0);
+	pthread_mutex_unlock(&a->indexing);
+	return ret;
+}
+
+/* ---- the housekeeper ------------------------------------------------------ */
+
+int text_open(struct tx *t, struct err *e)
+{
+	struct done d;
+	int ret = done_read(t, &d, e);
+
+	if (ret == 0)
+		atomic_store(&t->account->indexed, d.upto);
+	return ret;
+}
+
+void text_wanted(struct account *a, uint64_t next)
+{
+	uint64_t waits = next - 1 - atomic_load(&a->indexed);
+
+	if (waits)
+		account_chore(a, waits < BATCH_EMAILS ? WAIT_MS : 0);
+}
+
+void text_chore(struct account *a)
+{
+	struct err e;
+	int ret;
+
+	/* Who is at it does all there is. */
+	if (pthread_mutex_trylock(&a->indexing))
+		return;
+	ret = step(a, &e);
+	pthread_mutex_unlock(&a->indexing);
+	if (ret > 0)
+		account_chore(a, 0);
+	if (ret < 0) {
+		log_warn("account=%" PRIu64 " text index: %s", a->id, e.text);
+		account_chore(a, RETRY_MS);
+	}
+}
