@@ -27,7 +27,8 @@ static const uint64_t from_card =
 	(PROP_BIT(EMAIL_PREVIEW + 1) - 1) & ~(PROP_BIT(CARD_FIRST) - 1);
 static const uint64_t from_parts =
 	PROP_BIT(EMAIL_BODY_VALUES) | PROP_BIT(EMAIL_TEXT_BODY) |
-	PROP_BIT(EMAIL_HTML_BODY) | PROP_BIT(EMAIL_ATTACHMENTS);
+	PROP_BIT(EMAIL_HTML_BODY) | PROP_BIT(EMAIL_ATTACHMENTS) |
+	PROP_BIT(EMAIL_BODY_STRUCTURE) | PROP_BIT(EMAIL_HEADERS);
 
 /* ---- arguments -------------------------------------------------------------------- */
 
