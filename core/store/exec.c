@@ -10,6 +10,9 @@
  * and becomes an ordinary waiting read when the write ends. A write that runs
  * belongs to its callee and may be gone: what it has to say (connections, reads
  * to release) is kept in the actor. An actor without jobs is freed.
+ *
+ * Waking a thread costs as much as a small job. So they are woken one at a time:
+ * who finds more to do after its own job was taken wakes the next.
  */
 #include "core/store/exec.h"
 
@@ -37,7 +40,8 @@ struct exec {
 	struct map actors;
 	struct cds_list_head ready;
 	_Atomic uint64_t load;
-	unsigned threads_n, share;
+	unsigned threads_n, share, idle;
+	bool waking; /* an idle thread was told, and has not come yet */
 	bool stopping;
 	pthread_t threads[];
 };
@@ -90,11 +94,21 @@ static void settle(struct exec *x, struct actor *a)
 	if (a->running < x->share && (can_read(a) || can_write(a))) {
 		a->queued = true;
 		cds_list_add_tail(&a->ready, &x->ready);
-		pthread_cond_signal(&x->work);
 	} else if (!a->running && cds_list_empty(&a->writes)) {
 		map_del(&x->actors, &a->node);
 		free(a);
 	}
+}
+
+/* Wakes after it unlocked: who is woken need not wait for the lock. */
+static void unlock(struct exec *x)
+{
+	bool wake = x->idle && !x->waking && !cds_list_empty(&x->ready);
+
+	x->waking |= wake;
+	pthread_mutex_unlock(&x->lock);
+	if (wake)
+		pthread_cond_signal(&x->work);
 }
 
 /* ---- coming --------------------------------------------------------------- */
@@ -132,7 +146,7 @@ void exec_submit(struct exec *x, struct job *j)
 	cds_list_add_tail(
 		&j->node, j->writes ? &a->writes : place_of_read(a, j->conn));
 	settle(x, a);
-	pthread_mutex_unlock(&x->lock);
+	unlock(x);
 }
 
 uint64_t exec_load(const struct exec *x)
@@ -238,12 +252,16 @@ static void *executor(void *exec)
 	pthread_mutex_lock(&x->lock);
 	for (;;) {
 		while (cds_list_empty(&x->ready) &&
-			!(x->stopping && x->actors.n == 0))
+			!(x->stopping && x->actors.n == 0)) {
+			x->idle++;
 			pthread_cond_wait(&x->work, &x->lock);
+			x->idle--;
+			x->waking = false;
+		}
 		if (cds_list_empty(&x->ready))
 			break;
 		choose(x, &t);
-		pthread_mutex_unlock(&x->lock);
+		unlock(x);
 		if (t.batch)
 			t.batch(t.job, t.n);
 		else
