@@ -29,7 +29,6 @@ int at_work_begin(struct at_works *w, uint64_t digest)
 		return slot;
 	struct at_work *a = &w->at[slot];
 	atomic_store(&a->clock, clock);
-	atomic_store(&a->began_ns, cpu_ns(clock));
 	atomic_fetch_add(&a->turn, 1); /* pairs: used_ns() */
 	return slot;
 }
@@ -43,16 +42,21 @@ void at_work_end(struct at_works *w, int slot)
 	notebook_end(w->book, slot);
 }
 
-/* CPU that the job in that slot has used; 0 when there is none. */
+/* CPU that the job in that slot has used since it was first seen there. */
 static uint64_t used_ns(struct at_work *a)
 {
-	uint64_t turn = atomic_load(&a->turn);
-	uint64_t began = atomic_load(&a->began_ns);
-	uint64_t now = cpu_ns(atomic_load(&a->clock));
+	uint64_t turn = atomic_load(&a->turn), now;
 
-	if (!(turn & 1) || atomic_load(&a->turn) != turn || now < began)
+	if (!(turn & 1))
 		return 0;
-	return now - began;
+	now = cpu_ns(atomic_load(&a->clock));
+	if (atomic_load(&a->turn) != turn)
+		return 0;
+	if (a->seen_turn != turn) {
+		a->seen_turn = turn;
+		a->seen_ns = now;
+	}
+	return now - min_of(now, a->seen_ns);
 }
 
 /* Every job of one batch runs in one thread: they all stay in the notebook. */

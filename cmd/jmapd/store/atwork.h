@@ -15,11 +15,12 @@
 #include "cmd/jmapd/stats.h"
 #include "core/io/loop.h"
 
-/* One job; its fields belong together when turn is the same before and after. */
+/* One job; turn and clock belong together when turn is the same after. */
 struct at_work {
-	_Atomic uint64_t turn;	   /* odd: at work */
-	_Atomic uint64_t began_ns; /* CPU time of its thread then */
-	_Atomic int clock;	   /* clockid_t of the thread */
+	_Atomic uint64_t turn; /* odd: at work */
+	_Atomic int clock;     /* clockid_t of the thread */
+	/* The watch's own: the CPU time of the thread when it first saw that turn. */
+	uint64_t seen_turn, seen_ns;
 };
 
 struct at_works {
