@@ -146,11 +146,34 @@ static bool field_read(
 }
 
 /* A first line "From alice@... Tue ..." comes from an mbox; it is no field. */
-static void skip_envelope(struct split *s)
+static size_t behind_envelope(struct str raw)
 {
-	if (str_starts(s->raw, STR("From ")) ||
-		str_starts(s->raw, STR(">From ")))
-		s->at = line_next(s->raw, 0);
+	if (str_starts(raw, STR("From ")) || str_starts(raw, STR(">From ")))
+		return line_next(raw, 0);
+	return 0;
+}
+
+size_t mime_fields_at(struct str raw, size_t offset, size_t length,
+	struct arena *a, const struct mime_header **out_r)
+{
+	struct buf list cleanup(buf_fini) = {0};
+	size_t at = offset ? offset : behind_envelope(raw);
+	size_t n = 0;
+	struct mime_header h;
+
+	*out_r = NULL;
+	if (offset > raw.n)
+		return 0;
+	if (length < raw.n - offset)
+		raw.n = offset + length;
+	while (n < MIME_HEADERS && at < raw.n &&
+		field_read(raw, at, &h, &at)) {
+		buf_add(&list, &h, sizeof(h));
+		n++;
+	}
+	if (n > 0)
+		*out_r = arena_dup(a, list.p, list.n);
+	return n;
 }
 
 static bool blank_line(struct str raw, size_t at, size_t next)
@@ -255,7 +278,7 @@ static struct node *part_open(struct split *s, struct node **root_r)
 		n->path = child_path(s, up->node, ++up->node->part.sub_n);
 	} else {
 		*root_r = n;
-		skip_envelope(s);
+		s->at = behind_envelope(s->raw);
 	}
 	header_read(s, &n->part);
 	mime_describe(&n->part, digest, &boundary, s->arena);
