@@ -13,7 +13,7 @@ from mail import deliver
 from rawws import RawWs
 
 PARTS = 9000
-MESSAGES = 12
+MESSAGES = 40
 
 
 @pytest.fixture(scope="module")
