@@ -67,6 +67,8 @@ void mime_transfer_decode(
 /* Appends the text that a reader would see: tags gone, entities decoded, white
  * space made one space; stops behind max bytes. */
 void mime_html_text(struct str html, size_t max, struct buf *out);
+/* The same with what alt and title say (RFC 8621 4.4.1). */
+void mime_html_search(struct str html, size_t max, struct buf *out);
 /* The largest cut <= at that is not inside a tag or comment. */
 size_t mime_html_cut(struct str html, size_t at);
 

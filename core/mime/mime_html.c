@@ -167,26 +167,86 @@ static void space_add(struct buf *out)
 		buf_addc(out, ' ');
 }
 
+/* Takes one attribute off the front of a tag's inside. */
+static bool attribute_cut(struct str *tag, struct str *name, struct str *value)
+{
+	size_t n = 0, i;
+	char quote;
+
+	while (n < tag->n && (mime_is_space(tag->p[n]) || tag->p[n] == '/'))
+		n++;
+	*tag = str_skip(*tag, n);
+	if (tag->n == 0)
+		return false;
+	n = 1; /* a "=" here is the name of one, HTML says */
+	while (n < tag->n && !mime_is_space(tag->p[n]) &&
+		!strchr("/=", tag->p[n]))
+		n++;
+	*name = mime_slice(*tag, 0, n);
+	*value = STR_NONE;
+	for (i = n; i < tag->n && mime_is_space(tag->p[i]);)
+		i++;
+	if (i == tag->n || tag->p[i] != '=') {
+		*tag = str_skip(*tag, n);
+		return true;
+	}
+	for (i++; i < tag->n && mime_is_space(tag->p[i]);)
+		i++;
+	quote = i < tag->n ? tag->p[i] : '\0';
+	if (quote == '"' || quote == '\'') {
+		*tag = str_skip(*tag, i + 1);
+		n = str_find(*tag, quote);
+		*value = mime_slice(*tag, 0, n);
+		*tag = str_skip(*tag, min_of(n + 1, tag->n));
+		return true;
+	}
+	for (n = i; n < tag->n && !mime_is_space(tag->p[n]);)
+		n++;
+	*value = mime_slice(*tag, i, n);
+	*tag = str_skip(*tag, n);
+	return true;
+}
+
+/* What a viewer shows of a tag itself: its alt and title. */
+static void attributes_add(struct str tag, struct buf *out)
+{
+	struct str name, value;
+
+	while (attribute_cut(&tag, &name, &value)) {
+		if (!str_ieq(name, STR("alt")) && !str_ieq(name, STR("title")))
+			continue;
+		space_add(out);
+		for (size_t i = 0; i < value.n;)
+			i += text_add(value, i, out);
+		space_add(out);
+	}
+}
+
 /* Behind the tag at `at` and, where it opens a hidden element, its content. */
-static size_t tag_skip(struct str s, size_t at, struct buf *out)
+static size_t tag_skip(
+	struct str s, size_t at, bool attributes, struct buf *out)
 {
 	struct str name = tag_name(s, at);
 	bool closing = s.p[at + 1] == '/';
+	size_t end = tag_end(s, at);
 
 	if (name.n > 0 && !is_inline(name))
 		space_add(out);
-	at = min_of(tag_end(s, at), s.n);
+	if (attributes && name.n > 0 && !closing && end <= s.n)
+		attributes_add(mime_slice(s, at + 1 + name.n, end - 1), out);
+	at = min_of(end, s.n);
 	return !closing && is_hidden(name) ? hidden_end(s, at, name) : at;
 }
 
-void mime_html_text(struct str html, size_t max, struct buf *out)
+static void read_text(
+	struct str html, size_t max, bool attributes, struct buf *out)
 {
 	size_t from = out->n;
 	size_t at = 0;
 
 	while (at < html.n && out->n - from < max) {
 		if (tag_opens(html, at)) {
-			at = tag_skip(html, at, out);
+			at = tag_skip(html, at, attributes, out);
 		} else if (mime_is_space(html.p[at])) {
 			space_add(out);
 			at++;
@@ -194,6 +254,16 @@ void mime_html_text(struct str html, size_t max, struct buf *out)
 			at += text_add(html, at, out);
 		}
 	}
+}
+
+void mime_html_text(struct str html, size_t max, struct buf *out)
+{
+	read_text(html, max, false, out);
+}
+
+void mime_html_search(struct str html, size_t max, struct buf *out)
+{
+	read_text(html, max, true, out);
 }
 
 size_t mime_html_cut(struct str html, size_t at)

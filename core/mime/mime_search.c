@@ -134,7 +134,7 @@ static void read_text(struct reader *r, struct str raw,
 		html ? PART_READ : r->left, a);
 
 	if (html) {
-		mime_html_text(t.text, r->left, &plain);
+		mime_html_search(t.text, r->left, &plain);
 		t.text = buf_str(&plain);
 	}
 	add(r, &r->s->body, t.text);
