@@ -163,6 +163,20 @@ static int run_doc(struct db *db, const char *sql, const struct doc *d,
 	return min_of(ret, 0);
 }
 
+/*
+ * FTS5 says that it never had these words: the index and the mail are not of one
+ * mind. Nobody is kept from destroying mail by that; the index is made anew.
+ */
+static int renew(struct tx *t, struct err *e)
+{
+	log_warn("account=%" PRIu64 " text index: made anew, %s",
+		t->account->id, e ? e->text : "");
+	account_chore(t->account, WAIT_MS);
+	return db_run(t->db, e,
+		"UPDATE words_done SET upto = 0, version = '' WHERE id = 1",
+		"");
+}
+
 int text_forget(struct tx *t, uint64_t email, struct err *e)
 {
 	struct buf words cleanup(buf_fini) = {0};
@@ -180,10 +194,11 @@ int text_forget(struct tx *t, uint64_t email, struct err *e)
 	ret = doc_of(t, email, &m.blob, &words, &d, e);
 	if (ret < 0)
 		return ret;
-	return run_doc(t->db,
+	ret = run_doc(t->db,
 		"INSERT INTO words (words, rowid, sender, rcpt, cc, bcc,"
 		" subject, body) VALUES ('delete', ?, ?, ?, ?, ?, ?, ?)",
 		&d, &words, e);
+	return ret == -EUCLEAN ? renew(t, e) : ret;
 }
 
 /* ---- a batch -------------------------------------------------------------- */
@@ -229,23 +244,23 @@ static int next_email(struct tx *t, uint64_t above, uint64_t *id_r,
 static int batch_fill(struct tx *t, struct batch *b, struct err *e)
 {
 	uint64_t id;
-	int ret = 1;
 
 	while (b->n < BATCH_EMAILS && b->words.n < BATCH_BYTES) {
 		struct blob_id blob = {0};
+		int ret = next_email(t, b->upto, &id, &blob, e);
 
-		ret = next_email(t, b->upto, &id, &blob, e);
+		if (ret == 0)
+			b->upto =
+				b->next_email - 1; /* the last ones are gone */
 		if (ret <= 0)
-			break;
+			return ret;
 		ret = doc_of(t, id, &blob, &b->words, &b->doc[b->n], e);
 		if (ret < 0)
 			return ret;
 		b->n++;
 		b->upto = id;
 	}
-	if (ret == 0)
-		b->upto = b->next_email - 1; /* the last ones are gone */
-	return min_of(ret, 0);
+	return 0;
 }
 
 static int batch_read(struct account *a, struct batch *b, struct err *e)
