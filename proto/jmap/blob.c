@@ -2,19 +2,45 @@
 
 #include "core/mime/mime.h"
 
-/* Only what lies within the message: the id is the client's word. */
+/* Only what lies within the bytes: the id is the client's word. */
+static bool decode(struct str in, uint64_t offset, uint64_t length,
+	unsigned encoding, struct buf *out)
+{
+	struct mime_part p = {
+		.offset = offset,
+		.length = length,
+		.encoding = (enum mime_encoding)encoding,
+	};
+
+	if (offset > in.n || length > in.n - offset)
+		return false;
+	mime_decode(in, &p, out);
+	return true;
+}
+
+/* Each level in what the one before decoded to; 1, or 0. */
 static int decode_part(
 	struct str raw, const struct blob_part *at, struct buf *out)
 {
-	struct mime_part p = {
-		.offset = at->offset,
-		.length = at->length,
-		.encoding = (enum mime_encoding)at->encoding,
-	};
+	struct buf now cleanup(buf_fini) = {0};
 
-	if (at->offset > raw.n || at->length > raw.n - at->offset)
+	if (at->in_n == 0)
+		return decode(raw, at->offset, at->length, at->encoding, out);
+	if (!decode(raw, at->offset, at->length, at->encoding, &now))
 		return 0;
-	mime_decode(raw, &p, out);
+	for (unsigned i = 0; i < at->in_n; i++) {
+		const struct blob_span *s = &at->in[i];
+		bool last = i + 1 == at->in_n;
+		struct buf next cleanup(buf_fini) = {0};
+
+		if (!decode(buf_str(&now), s->offset, s->length, s->encoding,
+			    last ? out : &next))
+			return 0;
+		if (last)
+			break;
+		buf_fini(&now);
+		buf_move(&now, &next);
+	}
 	return 1;
 }
 

@@ -1,5 +1,8 @@
 /*
  * Email: the table and Email/get (RFC 8621 4.1, 4.2).
+ *
+ * A list view is pieces of the row and of the card. Only header:*, headers, body
+ * values, and a message whose card is not whole need its bytes.
  */
 #include "proto/jmap/email.h"
 
@@ -21,63 +24,95 @@ static const char *const body_names[] = {
 #undef BODY_PROP
 };
 
-#define BODY_ALL ((1u << BODY_PROPS) - 1)
-
 static const uint64_t from_card =
 	(PROP_BIT(EMAIL_PREVIEW + 1) - 1) & ~(PROP_BIT(CARD_FIRST) - 1);
+/* These take the card's parts. */
 static const uint64_t from_parts =
 	PROP_BIT(EMAIL_BODY_VALUES) | PROP_BIT(EMAIL_TEXT_BODY) |
 	PROP_BIT(EMAIL_HTML_BODY) | PROP_BIT(EMAIL_ATTACHMENTS) |
-	PROP_BIT(EMAIL_BODY_STRUCTURE) | PROP_BIT(EMAIL_HEADERS);
+	PROP_BIT(EMAIL_BODY_STRUCTURE);
 
 /* ---- arguments -------------------------------------------------------------------- */
 
-static int read_body_props(struct get *g, struct email_get *e)
+static int read_body_prop(
+	struct req *r, struct json_object *v, struct email_get *e)
+{
+	const char *why = "no such property";
+	struct str name;
+	int b = 0;
+
+	if (!json_text(v, &name))
+		return req_error(r, ERROR_INVALID_ARGUMENTS,
+			"bodyProperties: not a String[]");
+	if (header_is_prop(name)) {
+		why = header_props_add(&e->body_headers, name, &r->arena);
+		if (!why)
+			return 0;
+	}
+	while (b < BODY_PROPS && !str_eq(name, str_of(body_names[b])))
+		b++;
+	if (b == BODY_PROPS)
+		return req_error(r, ERROR_INVALID_ARGUMENTS,
+			"bodyProperties: \"%.*s\": %s",
+			(int)min_of(name.n, 80u), name.p, why);
+	e->body_props |= 1u << b;
+	return 0;
+}
+
+static int read_body_props(
+	struct req *r, struct json_object *args, struct email_get *e)
 {
 	struct json_object *list;
-	int ret = arg_of_type(
-		g->r, g->args, "bodyProperties", json_type_array, &list);
+	int ret =
+		arg_of_type(r, args, "bodyProperties", json_type_array, &list);
 
-	if (ret || !list)
-		return ret;
-	e->body_props = 0;
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct str name;
-		int b = 0;
+	e->body_default = !list;
+	e->body_props = list ? 0 : (1u << BODY_KEPT) - 1;
+	for (size_t i = 0;
+		ret == 0 && list && i < json_object_array_length(list); i++)
+		ret = read_body_prop(r, json_object_array_get_idx(list, i), e);
+	return ret;
+}
 
-		if (!json_text(json_object_array_get_idx(list, i), &name))
-			name = STR("");
-		while (b < BODY_PROPS && !str_eq(name, str_of(body_names[b])))
-			b++;
-		if (b == BODY_PROPS)
-			return req_error(g->r, ERROR_INVALID_ARGUMENTS,
-				"bodyProperties: no \"%.*s\" here",
-				(int)min_of(name.n, 80u), name.p);
-		e->body_props |= 1u << b;
-	}
-	return 0;
+const char *const email_get_args[] = {"bodyProperties", "fetchTextBodyValues",
+	"fetchHTMLBodyValues", "fetchAllBodyValues", "maxBodyValueBytes", NULL};
+
+int email_get_read(struct req *r, struct json_object *args, struct email_get *e)
+{
+	int ret = read_body_props(r, args, e);
+
+	if (ret == 0)
+		ret = arg_flag(r, args, "fetchTextBodyValues", &e->text);
+	if (ret == 0)
+		ret = arg_flag(r, args, "fetchHTMLBodyValues", &e->html);
+	if (ret == 0)
+		ret = arg_flag(r, args, "fetchAllBodyValues", &e->all);
+	if (ret == 0)
+		ret = arg_int(r, args, "maxBodyValueBytes", false, 0,
+			&e->max_bytes, NULL);
+	return ret;
 }
 
 static int get_open(struct get *g)
 {
 	struct email_get *e = arena_new(&g->r->arena, sizeof(*e));
-	int ret;
 
-	e->body_props = BODY_ALL;
 	g->own = e;
-	if (!g->args)
+	e->body_default = true;
+	e->body_props = (1u << BODY_KEPT) - 1;
+	return g->args ? email_get_read(g->r, g->args, e) : 0;
+}
+
+static int get_prop(struct get *g, struct str name)
+{
+	struct email_get *e = g->own;
+	const char *why = header_props_add(&e->headers, name, &g->r->arena);
+
+	if (!why)
 		return 0;
-	ret = read_body_props(g, e);
-	if (ret == 0)
-		ret = arg_flag(g->r, g->args, "fetchTextBodyValues", &e->text);
-	if (ret == 0)
-		ret = arg_flag(g->r, g->args, "fetchHTMLBodyValues", &e->html);
-	if (ret == 0)
-		ret = arg_flag(g->r, g->args, "fetchAllBodyValues", &e->all);
-	if (ret == 0)
-		ret = arg_int(g->r, g->args, "maxBodyValueBytes", false, 0,
-			&e->max_bytes, NULL);
-	return ret;
+	return req_error(g->r, ERROR_INVALID_ARGUMENTS,
+		"properties: \"%.*s\": %s", (int)min_of(name.n, 80u), name.p,
+		why);
 }
 
 /* ---- one Email ------------------------------------------------------------------------ */
@@ -101,24 +136,38 @@ static void write_keywords(struct jw *w, const struct email *m)
 	jw_obj_end(w);
 }
 
-static void write_meta(struct jw *w, const struct email *m, unsigned p)
+static void write_blob_id(struct jw *w, const struct email_view *v)
 {
-	char z[max_of(BLOB_ID_MAX, CLOCK_UTC_MAX)];
+	char z[BLOB_ID_MAX];
 
+	if (v->within.part)
+		part_id_of(&v->m.blob, &v->within, z);
+	else
+		blob_id_of(&v->m.blob, z);
+	jw_strz(w, z);
+}
+
+static void write_meta(struct jw *w, const struct email_view *v, unsigned p)
+{
+	const struct email *m = &v->m;
+	char z[CLOCK_UTC_MAX];
+
+	/* These come from the bytes; the others are null without a row (4.9). */
+	if (p == EMAIL_BLOB_ID)
+		return write_blob_id(w, v);
+	if (p == EMAIL_SIZE)
+		return jw_u64(w, m->size);
+	if (v->parsed)
+		return jw_null(w);
 	switch (p) {
 	case EMAIL_ID:
 		return jw_strz(w, id_of('e', m->id).z);
-	case EMAIL_BLOB_ID:
-		blob_id_of(&m->blob, z);
-		return jw_strz(w, z);
 	case EMAIL_THREAD_ID:
 		return jw_strz(w, id_of('t', m->thread).z);
 	case EMAIL_MAILBOX_IDS:
 		return write_mailboxes(w, m);
 	case EMAIL_KEYWORDS:
 		return write_keywords(w, m);
-	case EMAIL_SIZE:
-		return jw_u64(w, m->size);
 	default:
 		/* RFC 8620 1.4: whole seconds are enough for a mail's arrival */
 		clock_utc(m->received_ms - m->received_ms % 1000, z);
@@ -126,25 +175,66 @@ static void write_meta(struct jw *w, const struct email *m, unsigned p)
 	}
 }
 
+/* The card, as good as this object needs it. */
+static int open_card(struct email_view *v)
+{
+	unsigned lacks = 0;
+
+	if (!(v->props & (from_card | from_parts)) || v->card.bytes.p)
+		return 0;
+	if (v->props & from_parts)
+		lacks |= CARD_NO_PARTS;
+	if (v->props & from_card)
+		lacks |= CARD_EMPTY;
+	if (card_open(v->m.card, &v->card) && !(v->card.flags & lacks))
+		return 0;
+	return email_whole_card(v);
+}
+
 static int write_object(struct email_view *v, struct jw *w)
 {
 	int ret = 0;
 
 	jw_obj(w);
-	for (unsigned p = 0; p < countof(props) && ret == 0; p++) {
-		if (!(v->g->props & PROP_BIT(p)))
+	for (unsigned p = 0; p < EMAIL_HEADERS && ret == 0; p++) {
+		if (!(v->props & PROP_BIT(p)))
 			continue;
 		jw_key(w, str_of(props[p].name));
-		if (PROP_BIT(p) & from_parts)
-			ret = email_body(v, (enum email_prop)p, w);
-		else if (PROP_BIT(p) & from_card)
+		if (PROP_BIT(p) & from_card)
 			jw_raw(w, v->card.prop[p - CARD_FIRST]);
+		else if (p > EMAIL_PREVIEW)
+			ret = email_body(v, (enum email_prop)p, w);
 		else
-			write_meta(w, &v->m, p);
+			write_meta(w, v, p);
 	}
+	if (ret == 0 &&
+		(v->get->headers.n || v->props & PROP_BIT(EMAIL_HEADERS)))
+		ret = email_headers(v, w);
 	if (ret == 0)
 		jw_obj_end(w);
 	return ret;
+}
+
+int email_view_write(struct email_view *v, struct jw *w)
+{
+	struct jw before = *w;
+	size_t at = w->out->n;
+	int ret = open_card(v);
+
+	if (ret == 0)
+		ret = write_object(v, w);
+	if (ret) {
+		w->out->n = at;
+		*w = before;
+	}
+	return ret;
+}
+
+void email_view_fini(struct email_view *v)
+{
+	buf_fini(&v->raw);
+	buf_fini(&v->made);
+	arena_fini(&v->tmp);
 }
 
 static unsigned wanted(uint64_t bits)
@@ -160,37 +250,18 @@ static unsigned wanted(uint64_t bits)
 	return want;
 }
 
-/* The card, as good as this object needs it. */
-static int open_card(struct email_view *v)
-{
-	unsigned lacks = 0;
-
-	if (!(v->g->props & (from_card | from_parts)))
-		return 0;
-	if (v->g->props & from_parts)
-		lacks |= CARD_NO_PARTS;
-	if (v->g->props & from_card)
-		lacks |= CARD_EMPTY;
-	if (card_open(v->m.card, &v->card) && !(v->card.flags & lacks))
-		return 0;
-	return email_whole_card(v);
-}
-
 static int get_one(struct get *g, uint64_t id, struct jw *w, bool *found_r)
 {
-	struct email_view v = {.g = g, .get = g->own};
+	struct email_view v = {
+		.r = g->r, .tx = g->tx, .get = g->own, .props = g->props};
 	int ret = email_find(
 		g->tx, id, wanted(g->props), &v.tmp, &v.m, &g->r->err);
 
 	if (ret > 0) {
 		*found_r = true;
-		ret = open_card(&v);
-		if (ret == 0)
-			ret = write_object(&v, w);
+		ret = email_view_write(&v, w);
 	}
-	buf_fini(&v.raw);
-	buf_fini(&v.made);
-	arena_fini(&v.tmp);
+	email_view_fini(&v);
 	return ret;
 }
 
@@ -209,13 +280,12 @@ static int get_all(
 	return ret;
 }
 
-static const char *const get_args[] = {"bodyProperties", "fetchTextBodyValues",
-	"fetchHTMLBodyValues", "fetchAllBodyValues", "maxBodyValueBytes", NULL};
 static const char *const query_args[] = {"collapseThreads", NULL};
 
 static const struct type_ops ops = {
-	.get_args = get_args,
+	.get_args = email_get_args,
 	.get_open = get_open,
+	.get_prop = get_prop,
 	.get_one = get_one,
 	.get_all = get_all,
 	.update = email_set_update,

@@ -5,15 +5,16 @@
  *	u32 ends of the CARD_PROPS pieces of JSON, then these
  *	u32 each entry of the three lists
  *	u32 begin of each part's record (from the card's start)
- *	records: u32 offset, u32 length, u8 encoding, u8 problem, u16 0,
- *		u32 ends of the BODY_PROPS pieces of JSON, then these
+ *	records: u32 offset, u32 length, u32 header_at, u32 header_n, u32 end,
+ *		u8 encoding, u8 problem, u8 multipart, u8 0,
+ *		u32 ends of the BODY_KEPT pieces of JSON, then these
  */
 #include "proto/jmap/email_card.h"
 
-#include "core/base/clock.h"
 #include "core/base/jw.h"
+#include "proto/jmap/email_header.h"
 
-enum { VERSION = 1, HEAD = 8 + 4 * CARD_LISTS, PART_HEAD = 12 };
+enum { VERSION = 2, HEAD = 8 + 4 * CARD_LISTS, PART_HEAD = 24 };
 
 static void put_u32(struct buf *b, size_t v)
 {
@@ -32,95 +33,33 @@ static uint32_t get_u32(const char *p)
 
 /* ---- making: header fields ------------------------------------------------------ */
 
-static const char *const fields[CARD_PROPS] = {
-	[EMAIL_SENT_AT - CARD_FIRST] = "Date",
-	[EMAIL_MESSAGE_ID - CARD_FIRST] = "Message-ID",
-	[EMAIL_IN_REPLY_TO - CARD_FIRST] = "In-Reply-To",
-	[EMAIL_REFERENCES - CARD_FIRST] = "References",
-	[EMAIL_SENDER - CARD_FIRST] = "Sender",
-	[EMAIL_FROM - CARD_FIRST] = "From",
-	[EMAIL_TO - CARD_FIRST] = "To",
-	[EMAIL_CC - CARD_FIRST] = "Cc",
-	[EMAIL_BCC - CARD_FIRST] = "Bcc",
-	[EMAIL_REPLY_TO - CARD_FIRST] = "Reply-To",
-	[EMAIL_SUBJECT - CARD_FIRST] = "Subject",
+/* The fields whose last instance a property shows (RFC 8621 4.1.3). */
+static const struct {
+	const char *name;
+	enum header_form form;
+} fields[CARD_PROPS] = {
+	[EMAIL_SENT_AT - CARD_FIRST] = {"Date", FORM_DATE},
+	[EMAIL_MESSAGE_ID - CARD_FIRST] = {"Message-ID", FORM_MESSAGE_IDS},
+	[EMAIL_IN_REPLY_TO - CARD_FIRST] = {"In-Reply-To", FORM_MESSAGE_IDS},
+	[EMAIL_REFERENCES - CARD_FIRST] = {"References", FORM_MESSAGE_IDS},
+	[EMAIL_SENDER - CARD_FIRST] = {"Sender", FORM_ADDRESSES},
+	[EMAIL_FROM - CARD_FIRST] = {"From", FORM_ADDRESSES},
+	[EMAIL_TO - CARD_FIRST] = {"To", FORM_ADDRESSES},
+	[EMAIL_CC - CARD_FIRST] = {"Cc", FORM_ADDRESSES},
+	[EMAIL_BCC - CARD_FIRST] = {"Bcc", FORM_ADDRESSES},
+	[EMAIL_REPLY_TO - CARD_FIRST] = {"Reply-To", FORM_ADDRESSES},
+	[EMAIL_SUBJECT - CARD_FIRST] = {"Subject", FORM_TEXT},
 };
 
-static void write_addresses(struct str raw, struct arena *a, struct jw *w)
-{
-	const struct mime_addr *at;
-	size_t n = mime_as_addresses(raw, a, &at);
-
-	jw_arr(w);
-	for (size_t i = 0; i < n; i++) {
-		if (at[i].group_start || at[i].group_end)
-			continue;
-		jw_obj(w);
-		jw_key(w, STR("name"));
-		if (at[i].name.p)
-			jw_str(w, at[i].name);
-		else
-			jw_null(w);
-		jw_kstr(w, "email", at[i].email);
-		jw_obj_end(w);
-	}
-	jw_arr_end(w);
-}
-
-static void write_message_ids(struct str raw, struct arena *a, struct jw *w)
-{
-	const struct str *ids;
-	size_t n = mime_as_message_ids(raw, a, &ids);
-
-	if (n == 0) {
-		jw_null(w);
-		return;
-	}
-	jw_arr(w);
-	for (size_t i = 0; i < n; i++)
-		jw_str(w, ids[i]);
-	jw_arr_end(w);
-}
-
-/* RFC 8620 1.4 Date: local time with its offset. */
-static void write_date(struct str raw, struct jw *w)
-{
-	char z[CLOCK_UTC_MAX];
-	int64_t ms;
-	int off;
-	struct buf b cleanup(buf_fini) = {0};
-
-	if (!mime_as_date(raw, &ms, &off)) {
-		jw_null(w);
-		return;
-	}
-	clock_utc(ms + (int64_t)off * 60000, z);
-	buf_addz(&b, z);
-	if (off != 0) {
-		b.n--; /* the Z */
-		buf_fmt(&b, "%c%02d:%02d", off < 0 ? '-' : '+', abs(off) / 60,
-			abs(off) % 60);
-	}
-	jw_str(w, buf_str(&b));
-}
-
 static void write_field(
-	unsigned p, struct str raw, struct arena *a, struct jw *w)
+	const struct mime_message *m, unsigned p, struct arena *a, struct jw *w)
 {
-	if (!raw.p)
-		return jw_null(w);
-	switch (p + CARD_FIRST) {
-	case EMAIL_SENT_AT:
-		return write_date(raw, w);
-	case EMAIL_MESSAGE_ID:
-	case EMAIL_IN_REPLY_TO:
-	case EMAIL_REFERENCES:
-		return write_message_ids(raw, a, w);
-	case EMAIL_SUBJECT:
-		return jw_str(w, mime_as_text(raw, a));
-	default:
-		return write_addresses(raw, a, w);
-	}
+	struct str raw = mime_header_raw(m->root, str_of(fields[p].name));
+
+	if (raw.p)
+		header_value(fields[p].form, raw, SIZE_MAX, a, w);
+	else
+		jw_null(w);
 }
 
 static void write_props(
@@ -131,10 +70,8 @@ static void write_props(
 
 	for (unsigned p = 0; p < CARD_PROPS; p++) {
 		jw_init(&w, &json);
-		if (fields[p])
-			write_field(p,
-				mime_header_raw(m->root, str_of(fields[p])), a,
-				&w);
+		if (fields[p].name)
+			write_field(m, p, a, &w);
 		else if (p == EMAIL_HAS_ATTACHMENT - CARD_FIRST)
 			jw_bool(&w, m->has_attachment);
 		else
@@ -146,24 +83,28 @@ static void write_props(
 
 /* ---- making: parts ---------------------------------------------------------------- */
 
-struct leaves {
+/* All parts, each before those in it. */
+struct tree {
 	const struct mime_part **at;
+	size_t *end; /* the number behind the last one in it */
 	size_t n;
 };
 
-static void count_leaves(const struct mime_part *p, size_t *n)
+static void count_parts(const struct mime_part *p, size_t *n)
 {
-	*n += p->part_id.p != NULL;
+	++*n;
 	for (size_t i = 0; i < p->sub_n; i++)
-		count_leaves(p->sub[i], n);
+		count_parts(p->sub[i], n);
 }
 
-static void list_leaves(const struct mime_part *p, struct leaves *l)
+static void list_parts(const struct mime_part *p, struct tree *t)
 {
-	if (p->part_id.p)
-		l->at[l->n++] = p;
+	size_t own = t->n++;
+
+	t->at[own] = p;
 	for (size_t i = 0; i < p->sub_n; i++)
-		list_leaves(p->sub[i], l);
+		list_parts(p->sub[i], t);
+	t->end[own] = t->n;
 }
 
 /* RFC 8621 4.1.4 language: the tags of Content-Language. */
@@ -192,6 +133,8 @@ static void write_body_prop(
 
 	switch (b) {
 	case BODY_BLOB_ID:
+	case BODY_HEADERS:
+	case BODY_SUB_PARTS:
 	case BODY_PROPS:
 		return;
 	case BODY_SIZE:
@@ -226,16 +169,20 @@ static void write_body_prop(
 		jw_null(w);
 }
 
-static void write_part(const struct mime_part *p, struct buf *out)
+static void write_part(const struct mime_part *p, size_t end, struct buf *out)
 {
 	struct buf json cleanup(buf_fini) = {0};
-	uint8_t tail[4] = {(uint8_t)p->encoding, p->encoding_problem};
+	uint8_t tail[4] = {
+		(uint8_t)p->encoding, p->encoding_problem, !p->part_id.p};
 	struct jw w;
 
 	put_u32(out, p->offset);
 	put_u32(out, p->length);
+	put_u32(out, p->header_offset);
+	put_u32(out, p->header_length);
+	put_u32(out, end);
 	buf_add(out, tail, sizeof(tail));
-	for (int b = 0; b < BODY_PROPS; b++) {
+	for (int b = 0; b < BODY_KEPT; b++) {
 		jw_init(&w, &json);
 		write_body_prop(p, (enum body_prop)b, &w);
 		put_u32(out, json.n);
@@ -244,39 +191,38 @@ static void write_part(const struct mime_part *p, struct buf *out)
 }
 
 static void write_list(struct mime_part *const *list, size_t n,
-	const struct leaves *l, struct buf *out)
+	const struct tree *t, struct buf *out)
 {
 	size_t at = 0;
 
-	/* Lists follow the order of the leaves; look from where the last was. */
+	/* Lists follow the order of the tree; look from where the last was. */
 	for (size_t i = 0; i < n; i++) {
 		size_t tries = 0;
 
-		check(l->n > 0);
-		while (l->at[at] != list[i]) {
-			at = (at + 1) % l->n;
-			check(tries++ < l->n);
+		while (t->at[at] != list[i]) {
+			at = (at + 1) % t->n;
+			check(tries++ < t->n);
 		}
 		put_u32(out, at);
 	}
 }
 
-static void write_parts(const struct mime_message *m, const struct leaves *l,
+static void write_parts(const struct mime_message *m, const struct tree *t,
 	size_t start, struct buf *out)
 {
 	size_t index;
 
-	write_list(m->text_body, m->text_body_n, l, out);
-	write_list(m->html_body, m->html_body_n, l, out);
-	write_list(m->attachments, m->attachments_n, l, out);
+	write_list(m->text_body, m->text_body_n, t, out);
+	write_list(m->html_body, m->html_body_n, t, out);
+	write_list(m->attachments, m->attachments_n, t, out);
 	index = out->n;
-	for (size_t i = 0; i < l->n; i++)
+	for (size_t i = 0; i < t->n; i++)
 		put_u32(out, 0);
-	for (size_t i = 0; i < l->n; i++) {
+	for (size_t i = 0; i < t->n; i++) {
 		uint32_t at = (uint32_t)(out->n - start);
 
 		memcpy(out->p + index + 4 * i, &at, sizeof(at));
-		write_part(l->at[i], out);
+		write_part(t->at[i], t->end[i], out);
 	}
 }
 
@@ -295,20 +241,21 @@ static void write_head(const struct mime_message *m, unsigned flags,
 void card_make(const struct mime_message *m, size_t max, struct buf *out)
 {
 	struct arena a cleanup(arena_fini) = {0};
-	struct leaves l = {0};
+	struct tree t = {0};
 	size_t n = 0, start = out->n;
 	bool few;
 
 	if (max == 0)
 		max = SIZE_MAX;
-	count_leaves(m->root, &n);
-	l.at = arena_new(&a, n * sizeof(struct mime_part *));
-	list_leaves(m->root, &l);
+	count_parts(m->root, &n);
+	t.at = arena_new(&a, n * sizeof(struct mime_part *));
+	t.end = arena_new(&a, n * sizeof(*t.end));
+	list_parts(m->root, &t);
 	write_head(m, 0, n, out);
 	write_props(m, &a, out);
-	few = n <= max / (PART_HEAD + 4 * BODY_PROPS);
+	few = n <= max / (PART_HEAD + 4 * BODY_KEPT);
 	if (few)
-		write_parts(m, &l, start, out);
+		write_parts(m, &t, start, out);
 	if (few && out->n - start <= max)
 		return;
 	out->n = start;
@@ -370,19 +317,25 @@ bool card_part(const struct card *c, size_t i, struct card_part *p)
 {
 	size_t at = i < c->parts_n ? get_u32(c->index + 4 * i) : c->bytes.n;
 	const char *q = c->bytes.p + at;
-	size_t body = PART_HEAD + 4 * BODY_PROPS;
+	size_t body = PART_HEAD + 4 * BODY_KEPT;
 
 	if (at > c->bytes.n || c->bytes.n - at < body)
 		return false;
 	*p = (struct card_part){
 		.at = {.offset = get_u32(q),
 			.length = get_u32(q + 4),
-			.encoding = (unsigned char)q[8],
+			.encoding = (unsigned char)q[20],
 			.part = true},
-		.encoding_problem = q[9] != 0,
+		.header_at = get_u32(q + 8),
+		.header_n = get_u32(q + 12),
+		.end = get_u32(q + 16),
+		.encoding_problem = q[21] != 0,
+		.multipart = q[22] != 0,
 	};
-	return pieces(q + PART_HEAD, BODY_PROPS, q + body,
-		c->bytes.n - at - body, p->prop);
+	return p->at.encoding <= MIME_UUENCODE && p->end > i &&
+	       p->end <= c->parts_n &&
+	       pieces(q + PART_HEAD, BODY_KEPT, q + body,
+		       c->bytes.n - at - body, p->prop);
 }
 
 size_t card_listed(const struct card *c, enum card_list l, size_t k)

@@ -2,9 +2,9 @@
  * The card: what Email/get shows of a message's content, as ready JSON.
  *
  * It is made once, at delivery, and kept beside the row: a list view appends
- * pieces of it and never parses MIME. It also has a table of the leaf parts
- * (offset, length and encoding in the blob, JSON of their properties), so that a
- * body value needs the blob but no parser.
+ * pieces of it and never parses MIME. It also has a table of the parts, multiparts
+ * too (offset, length and encoding in the blob, where the header is, JSON of their
+ * properties), so that bodyStructure needs no blob and a body value no parser.
  *
  * A card stays small: without its parts (CARD_NO_PARTS) or wholly empty
  * (CARD_EMPTY) when the message has too much to show; whoever then wants more makes
@@ -36,6 +36,7 @@ enum body_prop {
 #undef BODY_PROP
 	BODY_PROPS,
 };
+enum { BODY_KEPT = BODY_LOCATION + 1 };
 
 enum card_list { CARD_TEXT_BODY, CARD_HTML_BODY, CARD_ATTACHMENTS, CARD_LISTS };
 
@@ -49,10 +50,13 @@ struct card {
 	struct str bytes;
 };
 
+/* Parts are numbered from the root, 0, each before those in it. */
 struct card_part {
 	struct blob_part at;
-	bool encoding_problem;
-	struct str prop[BODY_PROPS]; /* JSON; that of blobId is empty */
+	size_t header_at, header_n; /* for mime_fields_at() */
+	size_t end;		    /* the first one that is not in it */
+	bool multipart, encoding_problem;
+	struct str prop[BODY_KEPT]; /* JSON; that of blobId is empty */
 };
 
 /* Appends the card of m; at most max bytes of it (0: no limit). */

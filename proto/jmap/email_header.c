@@ -340,7 +340,8 @@ bool header_list_write(
 	jw_arr(w);
 	for (size_t i = 0; i < n; i++) {
 		jw_obj(w);
-		jw_kstr(w, "name", h[i].name);
+		if (!put_name(h[i].name, end, w))
+			return false;
 		jw_key(w, STR("value"));
 		if (!value_of(FORM_RAW, h[i].value, end, w))
 			return false;

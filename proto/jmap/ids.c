@@ -47,42 +47,115 @@ void blob_id_of(const struct blob_id *b, char z[BLOB_ID_MAX])
 	z[1 + put_sha(z + 1, b->sha)] = '\0';
 }
 
-void part_id_of(
-	const struct blob_id *b, const struct blob_part *p, char z[BLOB_ID_MAX])
+bool part_within(const struct blob_part *outer, const struct blob_span *p,
+	struct blob_part *p_r)
 {
-	size_t n = 1;
+	struct blob_span *last;
 
-	z[0] = 'p';
-	n += put_sha(z + n, b->sha);
+	*p_r = *outer;
+	if (!outer->part) {
+		p_r->offset = p->offset;
+		p_r->length = p->length;
+		p_r->encoding = p->encoding;
+		p_r->part = true;
+		return true;
+	}
+	/* What was not encoded stands in there as it is: no level of its own. */
+	if (outer->in_n == 0 && outer->encoding == 0) {
+		p_r->offset += p->offset;
+		p_r->length = p->length;
+		p_r->encoding = p->encoding;
+		return true;
+	}
+	last = &p_r->in[outer->in_n];
+	if (outer->in_n > 0 && last[-1].encoding == 0) {
+		last--;
+		last->offset += p->offset;
+		last->length = p->length;
+		last->encoding = p->encoding;
+		return true;
+	}
+	if (outer->in_n == countof(outer->in))
+		return false;
+	*last = *p;
+	p_r->in_n++;
+	return true;
+}
+
+static size_t put_span(char *z, const struct blob_span *p)
+{
+	size_t n = 0;
+
 	z[n++] = '_';
 	n += base32_put(z + n, p->offset);
 	z[n++] = '_';
 	n += base32_put(z + n, p->length);
 	z[n++] = '_';
 	n += base32_put(z + n, p->encoding);
+	return n;
+}
+
+void part_id_of(
+	const struct blob_id *b, const struct blob_part *p, char z[BLOB_ID_MAX])
+{
+	struct blob_span first = {p->offset, p->length, p->encoding};
+	size_t n = 1;
+
+	z[0] = 'p';
+	n += put_sha(z + n, b->sha);
+	n += put_span(z + n, &first);
+	for (unsigned i = 0; i < p->in_n; i++)
+		n += put_span(z + n, &p->in[i]);
 	z[n] = '\0';
+}
+
+/* "_<offset>_<length>_<encoding>" off the front. */
+static bool take_span(struct str *s, struct blob_span *p_r)
+{
+	struct str off, len, enc;
+	uint64_t e;
+
+	if (s->n == 0 || s->p[0] != '_')
+		return false;
+	*s = str_skip(*s, 1);
+	if (!str_cut(s, '_', &off) || !str_cut(s, '_', &len) ||
+		!base32_take(off, &p_r->offset) ||
+		!base32_take(len, &p_r->length))
+		return false;
+	enc = str_n(s->p, str_find(*s, '_'));
+	*s = str_skip(*s, enc.n);
+	if (!base32_take(enc, &e) || e > 3)
+		return false;
+	p_r->encoding = (unsigned)e;
+	return true;
 }
 
 bool blob_id_parse(struct str s, struct blob_id *b_r, struct blob_part *p_r)
 {
-	struct str off, len;
-	uint64_t enc;
+	struct blob_span first;
 
 	*p_r = (struct blob_part){0};
 	if (s.n < 1 + SHA_DIGITS || !take_sha(str_skip(s, 1), b_r->sha))
 		return false;
 	if (s.p[0] == 'b')
 		return s.n == 1 + SHA_DIGITS;
-	if (s.p[0] != 'p' || s.n < 2 + SHA_DIGITS || s.p[1 + SHA_DIGITS] != '_')
+	if (s.p[0] != 'p')
 		return false;
-	s = str_skip(s, 2 + SHA_DIGITS);
-	if (!str_cut(&s, '_', &off) || !str_cut(&s, '_', &len) ||
-		!base32_take(off, &p_r->offset) ||
-		!base32_take(len, &p_r->length) || !base32_take(s, &enc) ||
-		enc > 3)
+	s = str_skip(s, 1 + SHA_DIGITS);
+	if (!take_span(&s, &first))
 		return false;
-	p_r->encoding = (unsigned)enc;
-	p_r->part = true;
+	*p_r = (struct blob_part){.offset = first.offset,
+		.length = first.length,
+		.encoding = first.encoding,
+		.part = true};
+	for (; s.n > 0; p_r->in_n++) {
+		unsigned before = p_r->in_n ? p_r->in[p_r->in_n - 1].encoding
+					    : p_r->encoding;
+
+		if (p_r->in_n == countof(p_r->in) || before == 0 ||
+			!take_span(&s, &p_r->in[p_r->in_n]))
+			return false;
+	}
 	return true;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "proto/jmap/method.h"
 
+#include "proto/jmap/email.h"
 #include "proto/jmap/scan.h"
 #include "proto/jmap/types.h"
 #include "proto/jmap/verbs.h"
