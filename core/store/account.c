@@ -298,6 +298,20 @@ static void unpin(struct account *a)
 	}
 }
 
+static void chore_locked(struct account *a, uint64_t in_ms)
+{
+	struct store *s = a->store;
+	uint64_t due = clock_mono_ms() + in_ms;
+
+	/* What is being opened or closed has nothing to be done later. */
+	if (a->state != ACCOUNT_OPEN || (a->due_ms && a->due_ms <= due))
+		return;
+	if (!a->due_ms)
+		cds_list_add_tail(&a->chore, &s->chores);
+	a->due_ms = due;
+	pthread_cond_signal(&s->work);
+}
+
 static int open_checked(struct account *a, struct err *e)
 {
 	struct dir_account d;
@@ -331,6 +345,8 @@ static int open_placed(struct account *a, struct err *e)
 		unpin(a);
 		return err_set(e, -ENOENT, "the account was removed");
 	}
+	if (a->unindexed)
+		chore_locked(a, text_wait_ms(a->unindexed));
 	evict(s);
 	return 0;
 }
@@ -454,20 +470,11 @@ void account_reader_back(struct account *a, struct db *db)
 
 void account_chore(struct account *a, uint64_t in_ms)
 {
-	struct store *s = a->store;
-	uint64_t due = clock_mono_ms() + in_ms;
-
 	if (a->quiet)
 		return;
-	pthread_mutex_lock(&s->lock);
-	/* What is being opened or closed has nothing to be done later. */
-	if (a->state == ACCOUNT_OPEN && (!a->due_ms || due < a->due_ms)) {
-		if (!a->due_ms)
-			cds_list_add_tail(&a->chore, &s->chores);
-		a->due_ms = due;
-		pthread_cond_signal(&s->work);
-	}
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&a->store->lock);
+	chore_locked(a, in_ms);
+	pthread_mutex_unlock(&a->store->lock);
 }
 
 static void checkpoint(struct account *a)

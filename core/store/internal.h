@@ -66,6 +66,7 @@ struct account {
 
 	pthread_mutex_t indexing; /* before `writing` */
 	_Atomic uint64_t indexed; /* text index: up to this email */
+	uint64_t unindexed;	  /* ids above it when it was opened */
 };
 
 struct directory {
@@ -229,8 +230,10 @@ int blob_recover(struct tx *t, struct err *e);
  * is higher than all that were indexed, and so is indexed in its turn.
  */
 int text_forget(struct tx *t, uint64_t email, struct err *e);
-/* When an account is opened: up to which email it is indexed. */
+/* When an account is opened: fills in indexed and unindexed. */
 int text_open(struct tx *t, struct err *e);
+/* How long so many emails may wait for the housekeeper. */
+uint64_t text_wait_ms(uint64_t emails);
 /* Emails were committed, the next one gets that id: the housekeeper will come. */
 void text_wanted(struct account *a, uint64_t next_email);
 /* The housekeeper: one batch. */

@@ -304,18 +304,33 @@ static int batch_insert(struct tx *t, const struct batch *b, struct err *e)
 	return ret < 0 ? ret : done_write(t, b->upto, e);
 }
 
+/* Nobody else writes the number but renew(). 1: it is as it was; 0, < 0. */
+static int is_current(struct tx *t, const struct batch *b, struct err *e)
+{
+	struct done d;
+	int ret = done_read(t, &d, e);
+
+	return ret < 0 ? ret
+		       : d.upto == b->began.upto && d.same == b->began.same;
+}
+
+/* 1: done; 0: it is not wanted any more. */
 static int batch_write(struct account *a, const struct batch *b, struct err *e)
 {
 	struct tx *t cleanup(tx_end) = NULL;
 	int ret = tx_begin(a, TX_WRITE, &t, e);
 
 	if (ret == 0)
-		ret = batch_insert(t, b, e);
+		ret = is_current(t, b, e);
+	if (ret <= 0)
+		return ret;
+	ret = batch_insert(t, b, e);
 	if (ret == 0)
 		ret = tx_commit(t, e);
-	if (ret == 0)
-		atomic_store(&a->indexed, b->upto);
-	return ret;
+	if (ret < 0)
+		return ret;
+	atomic_store(&a->indexed, b->upto);
+	return 1;
 }
 
 /* One batch, with `indexing` held. 1: more was there; 0: that was all. */
@@ -324,11 +339,14 @@ static int step(struct account *a, struct err *e)
 	struct batch *b cleanup(batch_free) = mem_new(sizeof(*b));
 	int ret = batch_read(a, b, e);
 
-	if (ret == 0 && (b->upto != b->began.upto || !b->began.same))
-		ret = batch_write(a, b, e);
 	if (ret < 0)
 		return ret;
-	return b->upto + 1 < b->next_email;
+	if (b->upto == b->began.upto && b->began.same)
+		return 0;
+	ret = batch_write(a, b, e);
+	if (ret < 0)
+		return ret;
+	return ret == 0 || b->upto + 1 < b->next_email;
 }
 
 int text_catch_up(struct account *a, struct err *e)
@@ -345,22 +363,29 @@ int text_catch_up(struct account *a, struct err *e)
 
 /* ---- the housekeeper ------------------------------------------------------ */
 
+uint64_t text_wait_ms(uint64_t emails)
+{
+	return emails < BATCH_EMAILS ? WAIT_MS : 0;
+}
+
 int text_open(struct tx *t, struct err *e)
 {
+	struct account *a = t->account;
 	struct done d;
 	int ret = done_read(t, &d, e);
 
-	if (ret == 0)
-		atomic_store(&t->account->indexed, d.upto);
-	return ret;
+	if (ret < 0)
+		return ret;
+	atomic_store(&a->indexed, d.upto);
+	a->unindexed = t->meta.next_email - 1 - d.upto;
+	return 0;
 }
 
 void text_wanted(struct account *a, uint64_t next)
 {
-	uint64_t waits = next - 1 - atomic_load(&a->indexed);
+	uint64_t upto = atomic_load(&a->indexed);
 
-	if (waits)
-		account_chore(a, waits < BATCH_EMAILS ? WAIT_MS : 0);
+	account_chore(a, text_wait_ms(next - 1 - min_of(upto, next - 1)));
 }
 
 void text_chore(struct account *a)
