@@ -166,6 +166,15 @@ static void quoted(struct reader *r, size_t end)
 	r->at = end + 1;
 }
 
+/* The ')' of the comment that opens at r->at, s.n when it is none. */
+static size_t comment_end(struct reader *r)
+{
+	size_t end = r->no_comments ? r->s.n : mime_comment_end(r->s, r->at);
+
+	r->no_comments = r->no_comments || end == r->s.n;
+	return end;
+}
+
 /* Copies the quoted-string at r->at into addr; false when it never ends. */
 static bool angle_quoted(struct reader *r)
 {
@@ -175,6 +184,17 @@ static bool angle_quoted(struct reader *r)
 	if (r->no_quotes)
 		return false;
 	buf_add(&r->addr, r->s.p + r->at, end + 1 - r->at);
+	r->at = end;
+	return true;
+}
+
+/* Skips the comment at r->at (RFC 5322 3.4.1: CFWS); false when it is none. */
+static bool angle_comment(struct reader *r)
+{
+	size_t end = comment_end(r);
+
+	if (end == r->s.n)
+		return false;
 	r->at = end;
 	return true;
 }
@@ -201,6 +221,8 @@ static void angle(struct reader *r)
 			break;
 		if (c == '"' && angle_quoted(r))
 			continue;
+		if (c == '(' && angle_comment(r))
+			continue;
 		if (c == '@' && r->addr.n == 0)
 			route = true;
 		if (c == ':' && route) {
@@ -218,12 +240,10 @@ static void angle(struct reader *r)
 /* True when a comment stood at r->at. */
 static bool comment(struct reader *r)
 {
-	size_t end = r->no_comments ? r->s.n : mime_comment_end(r->s, r->at);
+	size_t end = comment_end(r);
 
-	if (end == r->s.n) {
-		r->no_comments = true;
+	if (end == r->s.n)
 		return false;
-	}
 	if (r->addr.n > 0)
 		r->comment = mime_slice(r->s, r->at + 1, end);
 	r->at = end + 1;

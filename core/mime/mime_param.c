@@ -57,6 +57,16 @@ static struct str plain_take(struct str s, size_t *at)
 	return str_trim(mime_slice(s, from, i));
 }
 
+/* A parameter's name ends at white space or a comment. */
+static struct str param_name(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && !mime_is_space(s.p[n]) && s.p[n] != '(')
+		n++;
+	return mime_slice(s, 0, n);
+}
+
 /* "filename*0*" is piece 0 of filename, extended. */
 static void name_read(struct mime_param *p, struct str name)
 {
@@ -92,7 +102,7 @@ void mime_params_read(struct mime_params *ps, struct str clean, struct arena *a)
 			at++;
 		if (at == clean.n || clean.p[at] == ';')
 			continue;
-		name_read(p, str_trim(mime_slice(clean, from, at)));
+		name_read(p, param_name(mime_slice(clean, from, at)));
 		at = mime_skip_cfws(clean, at + 1);
 		if (at < clean.n && clean.p[at] == '"') {
 			p->value = quoted_take(clean, &at, a);

@@ -76,6 +76,8 @@ static struct str type_read(struct str clean, struct arena *a)
 	}
 	if (major.n == 0 || minor.n == 0)
 		return STR_NONE;
+	if (at < clean.n && (unsigned char)clean.p[at] >= 0x80)
+		return STR_NONE; /* half a word is no type */
 	return mime_lower_str(
 		arena_fmt(a, "%.*s/%.*s", STR_ARG(major), STR_ARG(minor)), a);
 }
@@ -138,6 +140,11 @@ static void read_disposition(
 	struct str word = token_take(clean, &at);
 	struct str name;
 
+	if (word.n > 0 && at < clean.n && clean.p[at] == '=') {
+		/* "filename=x": the type that RFC 2183 2 wants is missing. */
+		clean = arena_fmt(a, ";%.*s", STR_ARG(clean));
+		word = STR_NONE;
+	}
 	mime_params_read(&ps, clean, a);
 	if (word.n > 0)
 		p->disposition = mime_lower_str(word, a);

@@ -145,19 +145,36 @@ static bool field_read(
 	return true;
 }
 
-/* A first line "From alice@... Tue ..." comes from an mbox; it is no field. */
-static size_t behind_envelope(struct str raw)
+/*
+ * The line of an mbox, "From alice@... Tue ...", is no field. A mail server's
+ * trace fields may stand above it.
+ */
+static bool is_envelope(struct str line)
 {
-	if (str_starts(raw, STR("From ")) || str_starts(raw, STR(">From ")))
-		return line_next(raw, 0);
-	return 0;
+	return str_starts(line, STR("From ")) ||
+	       str_starts(line, STR(">From "));
+}
+
+/*
+ * As field_read(), but in the message's own header steps over mbox lines that
+ * have a field behind them.
+ */
+static bool field_next(struct str raw, size_t at, bool root,
+	struct mime_header *h, size_t *next_r)
+{
+	while (at < raw.n && !field_read(raw, at, h, next_r)) {
+		if (!root || !is_envelope(str_skip(raw, at)))
+			return false;
+		at = line_next(raw, at);
+	}
+	return at < raw.n;
 }
 
 size_t mime_fields_at(struct str raw, size_t offset, size_t length,
 	struct arena *a, const struct mime_header **out_r)
 {
 	struct buf list cleanup(buf_fini) = {0};
-	size_t at = offset ? offset : behind_envelope(raw);
+	size_t at = offset;
 	size_t n = 0;
 	struct mime_header h;
 
@@ -167,7 +184,7 @@ size_t mime_fields_at(struct str raw, size_t offset, size_t length,
 	if (length < raw.n - offset)
 		raw.n = offset + length;
 	while (n < MIME_HEADERS && at < raw.n &&
-		field_read(raw, at, &h, &at)) {
+		field_next(raw, at, offset == 0, &h, &at)) {
 		buf_add(&list, &h, sizeof(h));
 		n++;
 	}
@@ -192,7 +209,7 @@ static void header_read(struct split *s, struct mime_part *p)
 	buf_reset(&s->fields);
 	p->header_offset = s->at;
 	while (s->at < s->raw.n && !delim_at(s, s->at, &d) &&
-		field_read(s->raw, s->at, &h, &next)) {
+		field_next(s->raw, s->at, s->depth == 0, &h, &next)) {
 		if (n < MIME_HEADERS && s->fields_all < FIELDS_ALL) {
 			buf_add(&s->fields, &h, sizeof(h));
 			s->fields_all++;
@@ -278,7 +295,6 @@ static struct node *part_open(struct split *s, struct node **root_r)
 		n->path = child_path(s, up->node, ++up->node->part.sub_n);
 	} else {
 		*root_r = n;
-		s->at = behind_envelope(s->raw);
 	}
 	header_read(s, &n->part);
 	mime_describe(&n->part, digest, &boundary, s->arena);

@@ -96,6 +96,8 @@ static void test_obsolete_white_space_and_routes(void **state)
 	assert_addrs("a (c) @ x . (d) y", "<a@x.y>");
 	assert_addrs("<@r1,@r2:a @ x>", "<a@x>");
 	assert_addrs("A <\"q s\" @ x>", "A<\"q s\"@x>");
+	assert_addrs("A <(c) a(d) @ (e)x(f)>, b@y", "A<a@x> <b@y>");
+	assert_addrs("A <a(@x>, b@y", "A<a(@x> <b@y>");
 }
 
 static void test_groups(void **state)

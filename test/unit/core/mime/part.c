@@ -48,6 +48,7 @@ static void test_types(void **state)
 	assert_type(CT " text (a) / (b)\r\n plain (c); (d) charset=x (e)",
 		"text/plain", "x");
 	assert_type(CT "text/html", "text/html", "us-ascii");
+	assert_type(CT "a/b; charset (x) = (y) z (c)", "a/b", "z");
 	assert_type(CT "image/png", "image/png", NULL);
 	assert_type(CT "application/xml; charset=utf-8", "application/xml",
 		"utf-8");
@@ -61,6 +62,7 @@ static void test_broken_types_are_plain_text(void **state)
 	assert_type(CT "/html", "text/plain", "us-ascii");
 	assert_type(CT "text/; charset=utf-8", "text/plain", "utf-8");
 	assert_type(CT "(text/html", "text/plain", "us-ascii");
+	assert_type(CT "text/h\xc3\xbcml", "text/plain", "us-ascii");
 	assert_type(CT "text/plain charset=utf-8 x; charset=koi8-r b",
 		"text/plain", "koi8-r");
 }
@@ -176,6 +178,7 @@ static void test_names_as_sent_by_the_careless(void **state)
 	assert_name(FILE_ "filename=\"open\\", "open\\");
 	assert_name(FILE_ "filename=J\xf6rg.txt", "J\xc3\xb6rg.txt");
 	assert_name(CD "attachment filename=a.txt", NULL);
+	assert_name(CD "filename=a.txt; size=1", "a.txt");
 	assert_name(FILE_ ";; ; =x; filename", NULL);
 	assert_name(CT "a/b; charset=\"x\" name=\"y\"", "y");
 	assert_name(FILE_ "(filename=a.txt; filename=b.txt", NULL);

@@ -87,6 +87,29 @@ static void test_mbox_line_is_skipped(void **state)
 	assert_body(m, m->root, "x");
 }
 
+static void test_mbox_line_below_trace_fields_is_skipped(void **state)
+{
+	struct mime_message *m = parse("Received: x\n>From b\nFrom a Tue\n"
+				       "A: 1\n\nx");
+	const struct mime_header *h;
+
+	assert_int_equal(m->root->headers_n, 2);
+	assert_body(m, m->root, "x");
+	assert_int_equal(mime_fields_at(m->raw, 0, m->raw.n, &arena, &h), 2);
+	assert_str(h[1].name, "A");
+}
+
+static void test_prose_that_begins_as_an_mbox_line_stays(void **state)
+{
+	struct mime_message *m = parse("From now on\nwe meet at 9.\n");
+
+	assert_body(m, m->root, "From now on\nwe meet at 9.\n");
+	m = parse("A: 1\nFrom now on\n\nx");
+	assert_body(m, m->root, "From now on\n\nx");
+	m = parse(MIXED "--b\nFrom a\nA: 1\n\nx\n--b--");
+	assert_body(m, m->root->sub[0], "From a\nA: 1\n\nx");
+}
+
 static void test_bare_cr_ends_no_line(void **state)
 {
 	struct mime_message *m = parse("A: 1\rB: 2\n\nx\ry");
@@ -391,6 +414,8 @@ int main(void)
 		cmocka_unit_test(test_body_without_header),
 		cmocka_unit_test(test_line_that_is_no_field_starts_the_body),
 		cmocka_unit_test(test_mbox_line_is_skipped),
+		cmocka_unit_test(test_mbox_line_below_trace_fields_is_skipped),
+		cmocka_unit_test(test_prose_that_begins_as_an_mbox_line_stays),
 		cmocka_unit_test(test_bare_cr_ends_no_line),
 		cmocka_unit_test(test_nul_bytes_are_bytes),
 		cmocka_unit_test(test_parts_lose_the_break_before_a_delimiter),
