@@ -71,6 +71,8 @@ static int recover(struct account *a, struct err *e)
 	if (ret == 0)
 		ret = blob_recover(t, e);
 	if (ret == 0)
+		ret = upload_open(t, e);
+	if (ret == 0)
 		ret = text_open(t, e);
 	return ret < 0 ? ret : tx_commit(t, e);
 }
@@ -347,6 +349,8 @@ static int open_placed(struct account *a, struct err *e)
 	}
 	if (a->unindexed)
 		chore_locked(a, text_wait_ms(a->unindexed));
+	if (upload_due_in(a) != UINT64_MAX)
+		chore_locked(a, upload_due_in(a));
 	evict(s);
 	return 0;
 }
@@ -531,6 +535,7 @@ void *accounts_keeper(void *store)
 		checkpoint(a);
 		flush_seen(a);
 		text_chore(a);
+		upload_chore(a);
 		pthread_mutex_lock(&s->lock);
 		unpin(a);
 	}

@@ -1,11 +1,11 @@
 /*
- * Messages by their SHA-256: rows of body up to 64 KB, else files.
+ * Bytes by their SHA-256, of messages and of uploads: rows up to 64 KB, else files.
  *
  * A large one is written to blobs/new/<sha> and synced, file and directory, before
  * its transaction commits; then it is moved to blobs/<sha>. When a death comes in
  * between, the next open moves what the database knows and deletes the rest: it
- * looks into the small blobs/new/ only. A file whose last email was destroyed is
- * deleted after the commit; until that has happened its name stands in blob_gone.
+ * looks into the small blobs/new/ only. A file whose last holder (an email, or
+ * an upload) has gone is deleted after the commit; until that has happened its name stands in blob_gone.
  *
  * An older snapshot may find a destroyed email's file gone: then it reads "not
  * there", as a newer one would.
@@ -80,11 +80,11 @@ static int write_file(const char *path, struct str raw, struct err *e)
 	return write_all(fd, raw, path, e);
 }
 
-static bool is_kept(const struct blob_path *p, struct str raw)
+static bool is_kept(const struct blob_path *p, uint64_t size)
 {
 	struct stat st;
 
-	return stat(p->kept, &st) == 0 && (uint64_t)st.st_size == raw.n;
+	return stat(p->kept, &st) == 0 && (uint64_t)st.st_size == size;
 }
 
 static bool holds(struct digests *d, const uint8_t sha[SHA256_LEN])
@@ -103,13 +103,32 @@ int blob_write(struct tx *t, const uint8_t sha[SHA256_LEN], struct str raw,
 	char *dir = path_fmt("%s/blobs/new", a->dir);
 	int ret = 0;
 
-	if (!is_kept(&p, raw) && !holds(&t->files_new, sha)) {
+	if (!is_kept(&p, raw.n) && !holds(&t->files_new, sha)) {
 		digests_add(&t->files_new, sha);
 		ret = write_file(p.new, raw, e);
 		if (ret == 0)
 			ret = dir_sync(dir, e);
 		if (ret == -EDQUOT || ret == -EFBIG)
 			ret = err_set(e, -ENOSPC, "no room for a message");
+	}
+	free(dir);
+	path_fini(&p);
+	return ret;
+}
+
+int blob_take(struct tx *t, struct spool *s, struct err *e)
+{
+	struct account *a = t->account;
+	const uint8_t *sha = spool_id(s)->sha;
+	struct blob_path p = path_of(a, sha);
+	char *dir = path_fmt("%s/blobs/new", a->dir);
+	int ret = 0;
+
+	if (!is_kept(&p, spool_size(s)) && !holds(&t->files_new, sha)) {
+		digests_add(&t->files_new, sha);
+		ret = spool_move(s, p.new, e);
+		if (ret == 0)
+			ret = dir_sync(dir, e);
 	}
 	free(dir);
 	path_fini(&p);
@@ -127,22 +146,68 @@ void blob_undo(struct tx *t, size_t keep)
 	}
 }
 
-/* ---- whether an email has it ---------------------------------------------- */
+/* ---- who has it ------------------------------------------------------------ */
 
-/* The email that has it; 1, 0, < 0. */
-static int owner(struct tx *t, const uint8_t sha[SHA256_LEN], int64_t *id_r,
-	struct err *e)
+/* An email, or an upload. */
+struct holder {
+	int64_t id;
+	uint64_t size;
+	bool upload;
+};
+
+/* One of them; 1, 0, < 0. */
+static int holder_by(struct tx *t, const char *sql, const uint8_t *sha,
+	struct holder *h, struct err *e)
 {
-	return db_number(t->db, id_r, e,
-		"SELECT b.email FROM blob b JOIN email m ON m.id ="
-		" b.email WHERE b.hash = ? AND m.sha = ? LIMIT 1",
-		"ib", (int64_t)digest_key(sha), str_n(sha, SHA256_LEN));
+	struct db_stmt *s;
+	int ret = db_stmt(t->db, sql, &s, e);
+
+	if (ret < 0)
+		return ret;
+	db_bind_blob(s, 1, str_n(sha, SHA256_LEN));
+	if (!h->upload)
+		db_bind_i64(s, 2, (int64_t)digest_key(sha));
+	ret = db_step(s, e);
+	if (ret > 0) {
+		h->id = db_i64(s, 0);
+		h->size = (uint64_t)db_i64(s, 1);
+	}
+	db_done(s);
+	return ret;
+}
+
+static int email_of(struct tx *t, const uint8_t sha[SHA256_LEN],
+	struct holder *h, struct err *e)
+{
+	h->upload = false;
+	return holder_by(t,
+		"SELECT b.email, m.size FROM blob b JOIN email m"
+		" ON m.id = b.email WHERE m.sha = ? AND b.hash = ? LIMIT 1",
+		sha, h, e);
+}
+
+static int holder_of(struct tx *t, const uint8_t sha[SHA256_LEN],
+	struct holder *h, struct err *e)
+{
+	int ret = email_of(t, sha, h, e);
+
+	if (ret != 0)
+		return ret;
+	h->upload = true;
+	return holder_by(t, "SELECT id, size FROM upload WHERE sha = ? LIMIT 1",
+		sha, h, e);
+}
+
+static int is_held(struct tx *t, const uint8_t sha[SHA256_LEN], struct err *e)
+{
+	struct holder h;
+
+	return holder_of(t, sha, &h, e);
 }
 
 int blob_unref(struct tx *t, const uint8_t sha[SHA256_LEN], struct err *e)
 {
-	int64_t id;
-	int ret = owner(t, sha, &id, e);
+	int ret = is_held(t, sha, e);
 
 	if (ret != 0)
 		return min_of(ret, 0);
@@ -177,14 +242,12 @@ static void delete_file(struct account *a, const uint8_t sha[SHA256_LEN])
 
 void blob_committed(struct tx *t)
 {
-	int64_t id;
-
 	for (size_t i = 0; i < t->files_new.n; i++)
 		keep_file(t->account, t->files_new.at[i].b);
 	t->files_new.n = 0;
 	/* It may have come back in the same transaction. */
 	for (size_t i = 0; i < t->files_gone.n; i++)
-		if (owner(t, t->files_gone.at[i].b, &id, NULL) == 0)
+		if (is_held(t, t->files_gone.at[i].b, NULL) == 0)
 			delete_file(t->account, t->files_gone.at[i].b);
 	t->account->blobs_gone |= t->files_gone.n > 0;
 	t->files_gone.n = 0;
@@ -197,12 +260,11 @@ static int recover_one(struct tx *t, const char *name, struct err *e)
 	struct buf sha cleanup(buf_fini) = {0};
 	const uint8_t *b;
 	char *path;
-	int64_t id;
 	int ret = 0;
 
 	if (hex_decode(str_of(name), &sha) && sha.n == SHA256_LEN) {
 		b = (const uint8_t *)sha.p;
-		ret = owner(t, b, &id, e);
+		ret = is_held(t, b, e);
 		if (ret > 0)
 			keep_file(t->account, b);
 	}
@@ -236,7 +298,6 @@ static int recover_gone(struct tx *t, struct err *e)
 {
 	struct digests d = {0};
 	struct db_stmt *s;
-	int64_t id;
 	int ret = db_stmt(t->db, "SELECT sha FROM blob_gone", &s, e);
 
 	if (ret < 0)
@@ -246,7 +307,7 @@ static int recover_gone(struct tx *t, struct err *e)
 			digests_add(&d, (const uint8_t *)db_bytes(s, 0).p);
 	db_done(s);
 	for (size_t i = 0; i < d.n && ret == 0; i++) {
-		ret = owner(t, d.at[i].b, &id, e);
+		ret = is_held(t, d.at[i].b, e);
 		if (ret == 0)
 			delete_file(t->account, d.at[i].b);
 		ret = min_of(ret, 0);
@@ -266,18 +327,11 @@ int blob_recover(struct tx *t, struct err *e)
 
 /* ---- reading -------------------------------------------------------------- */
 
-static int read_all(int fd, struct buf *out, struct err *e)
+static int read_some(
+	int fd, uint64_t at, uint64_t left, struct buf *out, struct err *e)
 {
-	struct stat st;
-	uint64_t left;
-
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, "a message's file");
-	left = (uint64_t)st.st_size;
-	if (left > BLOB_MAX)
-		return err_set(e, -EUCLEAN, "a message's file is too large");
 	while (left) {
-		ssize_t n = read(fd, buf_room(out, left), left);
+		ssize_t n = pread(fd, buf_room(out, left), left, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -286,13 +340,14 @@ static int read_all(int fd, struct buf *out, struct err *e)
 		if (n == 0)
 			return err_set(e, -EIO, "a message's file ends early");
 		out->n += (size_t)n;
+		at += (uint64_t)n;
 		left -= (uint64_t)n;
 	}
 	return 1;
 }
 
-static int read_file(struct tx *t, const uint8_t sha[SHA256_LEN],
-	struct buf *out, struct err *e)
+static int read_file(struct tx *t, const uint8_t sha[SHA256_LEN], uint64_t at,
+	uint64_t n, struct buf *out, struct err *e)
 {
 	struct blob_path p = path_of(t->account, sha);
 	int fd cleanup(fd_close) = open(p.kept, O_RDONLY | O_CLOEXEC);
@@ -305,39 +360,77 @@ static int read_file(struct tx *t, const uint8_t sha[SHA256_LEN],
 	path_fini(&p);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "a message's file");
-	return read_all(fd, out, e);
+	return read_some(fd, at, n, out, e);
+}
+
+static int read_row(struct tx *t, const struct holder *h, uint64_t at,
+	uint64_t n, struct buf *out, struct err *e)
+{
+	struct db_stmt *s;
+	int ret = h->upload
+			  ? db_stmt(t->db,
+				    "SELECT raw FROM upload_body"
+				    " WHERE id = ?",
+				    &s, e)
+			  : db_stmt(t->db, "SELECT raw FROM body WHERE id = ?",
+				    &s, e);
+
+	if (ret < 0)
+		return ret;
+	db_bind_i64(s, 1, h->id);
+	ret = db_step(s, e);
+	if (ret > 0 && db_bytes(s, 0).n != h->size)
+		ret = err_set(e, -EUCLEAN, "a message's row is not whole");
+	if (ret > 0 && n)
+		buf_add(out, db_bytes(s, 0).p + at, n);
+	db_done(s);
+	return ret;
+}
+
+static int read_at(struct tx *t, const struct blob_id *b, uint64_t at,
+	uint64_t n, struct buf *out, struct err *e)
+{
+	struct holder h;
+	int ret = holder_of(t, b->sha, &h, e);
+
+	if (ret <= 0)
+		return ret;
+	at = min_of(at, h.size);
+	n = min_of(n, h.size - at);
+	if (n > BLOB_MAX)
+		return err_set(e, -EUCLEAN, "a message's file is too large");
+	return h.size > BODY_ROW_MAX ? read_file(t, b->sha, at, n, out, e)
+				     : read_row(t, &h, at, n, out, e);
 }
 
 int blob_read(
 	struct tx *t, const struct blob_id *b, struct buf *out, struct err *e)
 {
-	struct db_stmt *s;
-	bool row = false;
-	int64_t id;
-	int ret = owner(t, b->sha, &id, e);
+	return read_at(t, b, 0, UINT64_MAX, out, e);
+}
 
-	if (ret <= 0)
-		return ret;
-	ret = db_stmt(t->db, "SELECT raw FROM body WHERE id = ?", &s, e);
-	if (ret < 0)
-		return ret;
-	db_bind_i64(s, 1, id);
-	ret = db_step(s, e);
-	if (ret > 0) {
-		row = !db_is_null(s, 0);
-		if (row)
-			buf_adds(out, db_bytes(s, 0));
-	}
-	db_done(s);
-	return ret <= 0 || row ? ret : read_file(t, b->sha, out, e);
+int blob_piece(struct tx *t, const struct blob_id *b, uint64_t offset, size_t n,
+	struct buf *out, struct err *e)
+{
+	return read_at(t, b, offset, n, out, e);
+}
+
+int blob_size(
+	struct tx *t, const struct blob_id *b, uint64_t *size_r, struct err *e)
+{
+	struct holder h = {0};
+	int ret = holder_of(t, b->sha, &h, e);
+
+	*size_r = h.size;
+	return ret;
 }
 
 int blob_email(
 	struct tx *t, const struct blob_id *b, uint64_t *id_r, struct err *e)
 {
-	int64_t id = 0;
-	int ret = owner(t, b->sha, &id, e);
+	struct holder h = {0};
+	int ret = email_of(t, b->sha, &h, e);
 
-	*id_r = (uint64_t)id;
+	*id_r = (uint64_t)h.id;
 	return ret;
 }

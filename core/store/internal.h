@@ -14,7 +14,7 @@
 
 #include "core/base/map.h"
 #include "core/db/db.h"
-#include "core/store/store.h"
+#include "core/store/blob.h"
 
 #define BODY_ROW_MAX 65536    /* bytes; a larger message is a file */
 #define READERS_IDLE 4	      /* reader handles an account keeps */
@@ -63,6 +63,7 @@ struct account {
 	unsigned readers;
 	struct digests seen;
 	_Atomic bool want_checkpoint;
+	_Atomic int64_t upload_due_ms; /* clock_real_ms; 0: there is none */
 
 	pthread_mutex_t indexing; /* before `writing` */
 	_Atomic uint64_t indexed; /* text index: up to this email */
@@ -90,6 +91,8 @@ struct store {
 	pthread_cond_t work; /* for the housekeeper */
 	struct cds_list_head chores;
 	bool stopping;
+
+	_Atomic uint64_t spools; /* their names: numbers */
 };
 
 /* ---- files ---------------------------------------------------------------- */
@@ -215,12 +218,32 @@ uint64_t digest_key(const uint8_t sha[SHA256_LEN]);
 /* Large ones: a synced file in blobs/new/ before the commit. */
 int blob_write(struct tx *t, const uint8_t sha[SHA256_LEN], struct str raw,
 	struct err *e);
-/* The email that had it is gone: so is the file when no other has it. */
+/* The same for a spool that has ended: its file is moved. */
+int blob_take(struct tx *t, struct spool *p, struct err *e);
+/* The email or upload that had it is gone: so is the file when no other has it. */
 int blob_unref(struct tx *t, const uint8_t sha[SHA256_LEN], struct err *e);
 void blob_committed(struct tx *t);
 void blob_undo(struct tx *t, size_t keep);
 /* When an account is opened: finishes what a death interrupted. */
 int blob_recover(struct tx *t, struct err *e);
+
+/* ---- uploads -------------------------------------------------------------- */
+
+/* data-dir/uploads/ is there, and empty. */
+int spool_sweep(struct store *s, struct err *e);
+/* Once it has ended. */
+const struct blob_id *spool_id(const struct spool *p);
+/* Its file gets that name, and is the caller's. */
+int spool_move(struct spool *p, const char *path, struct err *e);
+
+/* When an account is opened: the old ones go. */
+int upload_open(struct tx *t, struct err *e);
+/* One came: the housekeeper will look in time. */
+void upload_wanted(struct account *a);
+/* How long until the next one goes; UINT64_MAX: there is none. */
+uint64_t upload_due_in(struct account *a);
+/* The housekeeper: what is old goes. */
+void upload_chore(struct account *a);
 
 /* ---- text index ----------------------------------------------------------- */
 

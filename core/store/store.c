@@ -141,6 +141,8 @@ int store_open(const char *data_dir, unsigned lru,
 	if (ret == 0)
 		ret = directory_sweep(s, e);
 	if (ret == 0)
+		ret = spool_sweep(s, e);
+	if (ret == 0)
 		ret = start_keeper(s, e);
 	if (ret < 0) {
 		store_free(s);
