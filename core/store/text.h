@@ -39,9 +39,11 @@ int text_search(struct tx *t, unsigned fields, struct str query,
 	struct arena *a, const uint64_t **ids_r, size_t *n_r, struct err *e);
 
 /*
- * A text with the query's words marked (RFC 8621 5): HTML-escaped, words in
- * <mark></mark>, at most max bytes around the first hit. False (and nothing
- * appended) when no word of the query is in it.
+ * A text with the words of n queries marked (RFC 8621 5): HTML-escaped, words and
+ * phrases in <mark></mark>. Of a text that takes more than max bytes so (at least
+ * 64; SIZE_MAX: no limit) the piece around the first hit, with "..." where it was
+ * cut. False, and nothing appended, when no word of them is in it. The text should
+ * be valid UTF-8.
  */
-bool text_snippet(
-	struct str text, struct str query, size_t max, struct buf *out);
+bool text_snippet(struct str text, const struct str *query, size_t n,
+	size_t max, struct buf *out);

@@ -103,12 +103,11 @@ static void add_term(
 	q->n++;
 }
 
-void text_query_read(struct text_query *q, struct str text, struct arena *a)
+void text_query_add(struct text_query *q, struct str text, struct arena *a)
 {
 	struct buf phrase cleanup(buf_fini) = {0};
 	size_t n;
 
-	q->n = 0;
 	while (text.n && q->n < TEXT_TERMS) {
 		struct str word;
 
@@ -205,7 +204,7 @@ int text_search(struct tx *t, unsigned fields, struct str query,
 	check(fields & TEXT_ALL);
 	*ids_r = NULL;
 	*n_r = 0;
-	text_query_read(q, query, &tmp);
+	text_query_add(q, query, &tmp);
 	if (!q->n)
 		return 0;
 	match_expr(q, fields, &expr);

@@ -22,4 +22,5 @@ struct text_query {
 	size_t n; /* 0: nothing is asked for, and nothing matches */
 };
 
-void text_query_read(struct text_query *q, struct str text, struct arena *a);
+/* Adds the terms of a text to q, which begins as all zeroes. */
+void text_query_add(struct text_query *q, struct str text, struct arena *a);

@@ -206,8 +206,8 @@ static bool write_text(struct out *o, struct str text, size_t start,
 	return at == text.n;
 }
 
-bool text_snippet(
-	struct str text, struct str query, size_t max, struct buf *out)
+bool text_snippet(struct str text, const struct str *query, size_t n,
+	size_t max, struct buf *out)
 {
 	struct arena tmp cleanup(arena_fini) = {0};
 	struct buf ranges cleanup(buf_fini) = {0};
@@ -216,14 +216,15 @@ bool text_snippet(
 	const struct range *r;
 	size_t start;
 
-	text_query_read(&w->q, query, &tmp);
+	check(max >= 64);
+	for (size_t i = 0; i < n; i++)
+		text_query_add(&w->q, query[i], &tmp);
 	if (w->q.n)
 		find(text, w, max, &ranges);
 	if (!ranges.n)
 		return false;
 	r = (const struct range *)(const void *)ranges.p;
 	start = begin_at(text, r[0].from, max / 4);
-	check(max >= 64);
 	take(&o, 2 * dots.n);
 	if (start > 0)
 		buf_adds(out, dots);

@@ -11,7 +11,7 @@ static void assert_query(const char *query, const char *want)
 	struct buf b cleanup(buf_fini) = {0};
 	struct text_query *q = arena_new(&a, sizeof(*q));
 
-	text_query_read(q, str_of(query), &a);
+	text_query_add(q, str_of(query), &a);
 	for (size_t i = 0; i < q->n; i++) {
 		const struct text_term *t = &q->term[i];
 
@@ -99,20 +99,27 @@ static void a_query_without_end_is_cut(void **state)
 
 	for (int i = 0; i < 3000; i++)
 		buf_addz(&b, "ab ");
-	text_query_read(q, buf_str(&b), &a);
+	text_query_add(q, buf_str(&b), &a);
 	assert_int_equal(q->n, TEXT_TERMS);
 	buf_addc(&b, '\'');
-	text_query_read(
+	q->n = 0;
+	text_query_add(
 		q, str_n(arena_fmt(&a, "'%s", buf_z(&b)).p, b.n + 1), &a);
 	assert_int_equal(q->n, 1);
 	assert_int_equal(q->term[0].n, TEXT_TERM_WORDS);
+}
+
+static bool snippet(
+	struct str text, struct str query, size_t max, struct buf *out)
+{
+	return text_snippet(text, &query, 1, max, out);
 }
 
 static void assert_snippet(
 	const char *text, const char *query, size_t max, const char *want)
 {
 	struct buf b cleanup(buf_fini) = {0};
-	bool found = text_snippet(str_of(text), str_of(query), max, &b);
+	bool found = snippet(str_of(text), str_of(query), max, &b);
 
 	assert_int_equal(found, want != NULL);
 	assert_string_equal(buf_z(&b), want ? want : "");
@@ -137,6 +144,20 @@ static void one_word_of_the_query_is_enough(void **state)
 {
 	assert_snippet(
 		"the foo", "foo missing", SIZE_MAX, "the <mark>foo</mark>");
+}
+
+static void queries_keep_their_quotes_to_themselves(void **state)
+{
+	const struct str query[] = {STR("rock 'n"), STR("roll don't")};
+	struct buf b cleanup(buf_fini) = {0};
+
+	assert_true(text_snippet(STR("don't rock and roll"), query,
+		countof(query), SIZE_MAX, &b));
+	assert_string_equal(buf_z(&b),
+		"<mark>don't</mark> <mark>rock</mark> and <mark>roll</mark>");
+	buf_reset(&b);
+	assert_false(text_snippet(STR("x"), NULL, 0, SIZE_MAX, &b));
+	assert_int_equal(b.n, 0);
 }
 
 static void a_phrase_is_marked_as_one(void **state)
@@ -176,7 +197,7 @@ static void a_long_text_is_cut_around_the_first_hit(void **state)
 	buf_addz(&text, "needle");
 	for (int i = 0; i < 100; i++)
 		buf_addz(&text, " behind");
-	assert_true(text_snippet(buf_str(&text), STR("needle"), 255, &b));
+	assert_true(snippet(buf_str(&text), STR("needle"), 255, &b));
 	assert_true(b.n <= 255 && b.n > 240);
 	assert_true(str_starts(buf_str(&b), STR("\xe2\x80\xa6"
 						"before ")));
@@ -224,8 +245,8 @@ static void a_cut_never_breaks_anything(void **state)
 			seed = seed * 1664525 + 1013904223;
 			buf_addz(&text, piece[(seed >> 16) % countof(piece)]);
 		}
-		if (text_snippet(buf_str(&text),
-			    STR("needle* \"x needle\" 東京"), max, &b)) {
+		if (snippet(buf_str(&text), STR("needle* \"x needle\" 東京"),
+			    max, &b)) {
 			assert_whole(buf_str(&b), max);
 			assert_non_null(strstr(buf_z(&b), "<mark>"));
 		}
@@ -239,13 +260,13 @@ static void a_hit_longer_than_the_room_is_cut(void **state)
 
 	for (int i = 0; i < 200; i++)
 		buf_addz(&text, "ab&");
-	assert_true(text_snippet(buf_str(&text), STR("ab"), 100, &b));
+	assert_true(snippet(buf_str(&text), STR("ab"), 100, &b));
 	assert_whole(buf_str(&b), 100);
 	buf_reset(&b);
 	buf_reset(&text);
 	for (int i = 0; i < 5000; i++)
 		buf_addc(&text, 'z');
-	assert_true(text_snippet(buf_str(&text), STR("zz*"), 100, &b));
+	assert_true(snippet(buf_str(&text), STR("zz*"), 100, &b));
 	assert_whole(buf_str(&b), 100);
 	assert_true(str_ends(buf_str(&b), STR("</mark>\xe2\x80\xa6")));
 }
@@ -265,7 +286,7 @@ static void bytes_that_are_no_text_do_no_harm(void **state)
 				(char)(seed >> 24 & (round & 1 ? 0xff : 0xa7));
 		}
 		/* The text and the query alike. */
-		text_snippet(str_n(bytes, n), str_n(bytes, n / 2), 80, &b);
+		snippet(str_n(bytes, n), str_n(bytes, n / 2), 80, &b);
 		assert_true(b.n <= 80);
 		free(bytes);
 	}
@@ -284,6 +305,7 @@ int main(void)
 		cmocka_unit_test(a_query_without_end_is_cut),
 		cmocka_unit_test(words_of_the_query_are_marked),
 		cmocka_unit_test(one_word_of_the_query_is_enough),
+		cmocka_unit_test(queries_keep_their_quotes_to_themselves),
 		cmocka_unit_test(a_phrase_is_marked_as_one),
 		cmocka_unit_test(hits_that_overlap_are_one_mark),
 		cmocka_unit_test(markup_is_escaped),
