@@ -5,6 +5,7 @@
 
 #include "proto/jmap/email.h"
 #include "proto/jmap/scan.h"
+#include "proto/jmap/snippet.h"
 #include "proto/jmap/types.h"
 #include "proto/jmap/verbs.h"
 
