@@ -9,6 +9,7 @@ deadline.
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -25,10 +26,13 @@ JMAPCTL = os.path.join(BUILD, "jmapctl")
 # busy machine are slow, and nobody waits for it when all is well.
 DEADLINE = float(os.environ.get("TEST_DEADLINE", "30"))
 
+# A program that jmapd runs under, with its options: valgrind (scripts/check).
+UNDER = shlex.split(os.environ.get("TEST_UNDER", ""))
+
 # What no log may hold.
 BAD_LOG = re.compile(
     r"check failed|crash, signal|Sanitizer|runtime error:|"
-    r"broke the rules|core dumped"
+    r"broke the rules|core dumped|== .*(lost|Invalid|uninitialised)"
 )
 DEATH = re.compile(r"died role=|killed role=")
 
@@ -180,8 +184,10 @@ class Server:
     def spawn(self, *args):
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
-                [JMAPD, "-c", self.conf_path, *args], stdout=log, stderr=log,
+                [*UNDER, JMAPD, "-c", self.conf_path, *args], stdout=log,
+                stderr=log,
                 stdin=subprocess.DEVNULL, cwd=self.dir,
+                env={**os.environ, "JMAPD_EXE": JMAPD} if UNDER else None,
                 start_new_session=True)  # Ctrl-C is ours to pass on
 
     def start(self):

@@ -95,7 +95,10 @@ __attribute__((noreturn)) static void become(
 	unsigned first = ROLE_FD_FIRST_FREE - (book < 0);
 	if (close_range(first, ~0u, 0) < 0)
 		_exit(1);
-	execl("/proc/self/exe", "jmapd", role, index, (char *)NULL);
+	/* This very program, also when its file was replaced; valgrind, which is
+	 * /proc/self/exe itself, is told by the environment. */
+	const char *exe = getenv("JMAPD_EXE");
+	execl(exe ? exe : "/proc/self/exe", "jmapd", role, index, (char *)NULL);
 	_exit(1);
 }
 
