@@ -82,7 +82,8 @@ struct str mime_header_raw(const struct mime_part *p, struct str name);
 /*
  * The header fields alone, without the rest of the message: of the part whose
  * header_offset and header_length are given, or of the root (0, raw.n), as
- * mime_parse() shows them. Their number; at most MIME_HEADERS.
+ * mime_parse() shows them (which bounds those of all parts together, too). Their
+ * number; at most MIME_HEADERS.
  */
 size_t mime_fields_at(struct str raw, size_t offset, size_t length,
 	struct arena *a, const struct mime_header **out_r);

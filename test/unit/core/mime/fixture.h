@@ -73,6 +73,23 @@ static inline void assert_body(const struct mime_message *m,
 	assert_string_equal(buf_z(&b), want);
 }
 
+/* The fields alone are those of the whole parse, which bounds their sum. */
+static inline void check_fields(struct str raw, const struct mime_part *p)
+{
+	struct arena a cleanup(arena_fini) = {0};
+	const struct mime_header *h;
+	size_t n =
+		mime_fields_at(raw, p->header_offset, p->header_length, &a, &h);
+
+	assert_true(n >= p->headers_n);
+	for (size_t i = 0; i < p->headers_n; i++) {
+		assert_true(h[i].name.p == p->headers[i].name.p);
+		assert_true(h[i].name.n == p->headers[i].name.n);
+		assert_true(h[i].value.p == p->headers[i].value.p);
+		assert_true(h[i].value.n == p->headers[i].value.n);
+	}
+}
+
 /* Everything that a message promises, whatever bytes it was made from. */
 static inline void check_part(
 	struct str raw, const struct mime_part *p, size_t depth)
@@ -89,6 +106,7 @@ static inline void check_part(
 		assert_true(p->headers[i].value.p + p->headers[i].value.n <=
 			    raw.p + p->header_offset + p->header_length);
 	}
+	check_fields(raw, p);
 	assert_true(!p->sub == !mime_is_multipart(p));
 	assert_true(!p->part_id.p == mime_is_multipart(p));
 	for (size_t i = 0; i < p->sub_n; i++) {
