@@ -9,6 +9,9 @@
 #include "core/store/internal.h"
 
 #define FLAGS_READ 3 /* $seen, $draft: RFC 8621 2, unreadEmails */
+/* What one message may move from thread to thread: less than a second. */
+#define MERGE_EMAILS 1000
+#define MERGE_BYTES ((uint64_t)128 << 20)
 
 static const struct {
 	int bit;
@@ -177,6 +180,200 @@ static int move(struct tx *t, uint64_t id, const struct row *from,
 		t, from == &nowhere ? to->thread : from->thread, &a, &b, e);
 }
 
+static int row_find(struct tx *t, uint64_t id, struct arena *a, struct row *r,
+	struct err *e)
+{
+	struct db_stmt *s;
+	int ret = db_stmt(t->db,
+		"SELECT thread, received, size, flags, sha, mailboxes,"
+		" keywords, thread_keys FROM email WHERE id = ?",
+		&s, e);
+
+	if (ret < 0)
+		return ret;
+	db_bind_i64(s, 1, (int64_t)id);
+	ret = db_step(s, e);
+	if (ret > 0) {
+		*r = (struct row){
+			.thread = (uint64_t)db_i64(s, 0),
+			.received = db_i64(s, 1),
+			.size = (uint64_t)db_i64(s, 2),
+			.flags = db_i64(s, 3),
+			.sha = arena_str(a, db_bytes(s, 4)),
+		};
+		r->mailboxes_n = u64s_unpack(a, db_bytes(s, 5), &r->mailboxes);
+		r->keywords = arena_str(a, db_bytes(s, 6));
+		r->keys = arena_str(a, db_bytes(s, 7));
+	}
+	db_done(s);
+	if (ret > 0 && r->sha.n != SHA256_LEN)
+		return err_set(
+			e, -EUCLEAN, "email %" PRIu64 " has no digest", id);
+	return ret;
+}
+
+/* ---- threads that become one ---------------------------------------------- */
+
+/* A thread, as far as it matters whether it can be moved. */
+struct crowd {
+	uint64_t thread, emails, bytes;
+};
+
+static int crowd_of(
+	struct tx *t, uint64_t thread, struct crowd *c, struct err *e)
+{
+	struct db_stmt *s;
+	int ret = db_stmt(t->db,
+		"SELECT count(*), coalesce(sum(size), 0) FROM"
+		" (SELECT size FROM email WHERE thread = ? LIMIT ?)",
+		&s, e);
+
+	if (ret < 0)
+		return ret;
+	db_bind_i64(s, 1, (int64_t)thread);
+	db_bind_i64(s, 2, MERGE_EMAILS + 1);
+	ret = db_step(s, e);
+	if (ret > 0)
+		*c = (struct crowd){
+			thread, (uint64_t)db_i64(s, 0), (uint64_t)db_i64(s, 1)};
+	db_done(s);
+	return min_of(ret, 0);
+}
+
+static void moved_add(struct tx *t, uint64_t from, uint64_t to)
+{
+	if (t->moved_n == t->moved_cap) {
+		t->moved_cap = max_of(t->moved_cap * 2, (size_t)16);
+		t->moved = mem_grow(t->moved, t->moved_cap * sizeof(*t->moved));
+	}
+	t->moved[t->moved_n++] = (struct moved){from, to};
+}
+
+uint64_t email_now(const struct tx *t, uint64_t id)
+{
+	for (size_t i = 0; i < t->moved_n; i++)
+		if (t->moved[i].from == id)
+			id = t->moved[i].to;
+	return id;
+}
+
+static int rename_rows(struct tx *t, uint64_t id, uint64_t to,
+	const struct row *r, struct err *e)
+{
+	int ret = db_run(t->db, e,
+		"UPDATE email SET id = ?, thread = ? WHERE id = ?", "iii",
+		(int64_t)to, (int64_t)r->thread, (int64_t)id);
+
+	if (ret == 0)
+		ret = db_run(t->db, e, "UPDATE body SET id = ? WHERE id = ?",
+			"ii", (int64_t)to, (int64_t)id);
+	if (ret == 0)
+		ret = db_run(t->db, e,
+			"UPDATE blob SET email = ?"
+			" WHERE hash = ? AND email = ?",
+			"iii", (int64_t)to,
+			(int64_t)digest_key((const uint8_t *)r->sha.p),
+			(int64_t)id);
+	if (ret == 0)
+		ret = thread_keys_del(t, r->keys, id, e);
+	return ret ? ret : thread_keys_add(t, r->keys, to, r->thread, e);
+}
+
+/* RFC 8621 3: threadId is immutable, so the email goes and comes back. */
+static int rethread(struct tx *t, uint64_t id, uint64_t thread, struct err *e)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	uint64_t to = t->meta.next_email++;
+	struct row old, r;
+	int ret = row_find(t, id, &tmp, &old, e);
+
+	if (ret == 0)
+		ret = err_set(e, -EUCLEAN, "a thread has a lost email");
+	if (ret < 0)
+		return ret;
+	r = old;
+	r.thread = thread;
+	ret = text_forget(t, id, e);
+	if (ret == 0)
+		ret = move(t, id, &old, &nowhere, e);
+	if (ret == 0)
+		ret = rename_rows(t, id, to, &r, e);
+	if (ret == 0)
+		ret = move(t, to, &nowhere, &r, e);
+	if (ret < 0)
+		return ret;
+	moved_add(t, id, to);
+	log_change(t, TYPE_EMAIL, id, CHANGE_DESTROYED, false);
+	log_change(t, TYPE_EMAIL, to, CHANGE_CREATED, false);
+	return 0;
+}
+
+static int merge(struct tx *t, uint64_t from, uint64_t into, struct err *e)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	const uint64_t *ids;
+	size_t n;
+	int ret = thread_emails(t, from, &tmp, &ids, &n, e);
+
+	for (size_t i = 0; i < n && ret == 0; i++)
+		ret = rethread(t, ids[i], into, e);
+	if (ret == 0)
+		log_change(t, TYPE_THREAD, from, CHANGE_DESTROYED, false);
+	return ret;
+}
+
+/*
+ * The largest of them, of equals the oldest, takes in the others: so an email moves
+ * at most some ten times in its life, whatever comes in which order. What would
+ * move too much in one go stays apart.
+ */
+static int unite(struct tx *t, const uint64_t *threads, size_t n,
+	uint64_t *thread_r, struct err *e)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	struct crowd *at = arena_new(&tmp, n * sizeof(*at)), *into = at;
+	uint64_t emails = 0, bytes = 0;
+	int ret = 0;
+
+	for (size_t i = 0; i < n && ret == 0; i++) {
+		ret = crowd_of(t, threads[i], &at[i], e);
+		if (at[i].emails > into->emails)
+			into = &at[i];
+	}
+	for (size_t i = 0; i < n && ret == 0; i++) {
+		const struct crowd *c = &at[i];
+
+		if (c == into || emails + c->emails > MERGE_EMAILS ||
+			bytes + c->bytes > MERGE_BYTES)
+			continue;
+		emails += c->emails;
+		bytes += c->bytes;
+		ret = merge(t, c->thread, into->thread, e);
+	}
+	*thread_r = into->thread;
+	return ret;
+}
+
+static int join(struct tx *t, struct row *r, struct err *e)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	const uint64_t *threads;
+	size_t n;
+	int ret = thread_join(t, r->keys, &tmp, &threads, &n, e);
+
+	if (ret < 0)
+		return ret;
+	if (n == 0)
+		r->thread = t->meta.next_thread++;
+	else if (n == 1)
+		r->thread = threads[0];
+	else
+		ret = unite(t, threads, n, &r->thread, e);
+	log_change(t, TYPE_THREAD, r->thread,
+		n ? CHANGE_UPDATED : CHANGE_CREATED, false);
+	return ret;
+}
+
 /* ---- new ------------------------------------------------------------------ */
 
 static int insert_rows(struct tx *t, uint64_t id, const struct row *r,
@@ -221,20 +418,6 @@ static int insert_blob(struct tx *t, uint64_t id, const uint8_t *sha,
 		"ii", (int64_t)digest_key(sha), (int64_t)id);
 }
 
-static int join(struct tx *t, struct row *r, struct err *e)
-{
-	int ret = thread_join(t, r->keys, &r->thread, e);
-	bool new = r->thread == 0;
-
-	if (ret < 0)
-		return ret;
-	if (new)
-		r->thread = t->meta.next_thread++;
-	log_change(t, TYPE_THREAD, r->thread,
-		new ? CHANGE_CREATED : CHANGE_UPDATED, false);
-	return 0;
-}
-
 static int insert(struct tx *t, uint64_t id, struct row *r, const uint8_t *sha,
 	const struct email_new *n, struct arena *a, struct err *e)
 {
@@ -270,10 +453,10 @@ int email_add(struct tx *t, const struct email_new *n, uint64_t *id_r,
 	sha256(n->raw, sha);
 	r.sha = str_n(sha, sizeof(sha));
 	r.keys = thread_keys(&tmp, n);
+	ret = join(t, &r, e);
 	id = t->meta.next_email++;
 	t->meta.emails++;
 	log_change(t, TYPE_EMAIL, id, CHANGE_CREATED, false);
-	ret = join(t, &r, e);
 	if (ret == 0)
 		ret = insert(t, id, &r, sha, n, &tmp, e);
 	if (ret < 0)
@@ -286,38 +469,6 @@ int email_add(struct tx *t, const struct email_new *n, uint64_t *id_r,
 }
 
 /* ---- reading -------------------------------------------------------------- */
-
-static int row_find(struct tx *t, uint64_t id, struct arena *a, struct row *r,
-	struct err *e)
-{
-	struct db_stmt *s;
-	int ret = db_stmt(t->db,
-		"SELECT thread, received, size, flags, sha, mailboxes,"
-		" keywords, thread_keys FROM email WHERE id = ?",
-		&s, e);
-
-	if (ret < 0)
-		return ret;
-	db_bind_i64(s, 1, (int64_t)id);
-	ret = db_step(s, e);
-	if (ret > 0) {
-		*r = (struct row){
-			.thread = (uint64_t)db_i64(s, 0),
-			.received = db_i64(s, 1),
-			.size = (uint64_t)db_i64(s, 2),
-			.flags = db_i64(s, 3),
-			.sha = arena_str(a, db_bytes(s, 4)),
-		};
-		r->mailboxes_n = u64s_unpack(a, db_bytes(s, 5), &r->mailboxes);
-		r->keywords = arena_str(a, db_bytes(s, 6));
-		r->keys = arena_str(a, db_bytes(s, 7));
-	}
-	db_done(s);
-	if (ret > 0 && r->sha.n != SHA256_LEN)
-		return err_set(
-			e, -EUCLEAN, "email %" PRIu64 " has no digest", id);
-	return ret;
-}
 
 static int card_find(struct tx *t, uint64_t id, struct arena *a,
 	struct str *card_r, struct err *e)

@@ -145,12 +145,17 @@ struct pending {
 	bool counts_only;
 };
 
+/* An email got another id: its thread became part of another one. */
+struct moved {
+	uint64_t from, to;
+};
+
 /* What a savepoint can bring back. */
 struct tx_mark {
 	struct meta meta;
 	uint32_t types;
 	bool delivered;
-	size_t pending, written, files_new, files_gone;
+	size_t pending, written, files_new, files_gone, moved;
 };
 
 struct tx {
@@ -167,6 +172,8 @@ struct tx {
 	struct digests seen;	  /* their notes go with this commit */
 	struct digests files_new; /* blobs/new/, synced */
 	struct digests files_gone;
+	struct moved *moved; /* in their order */
+	size_t moved_n, moved_cap;
 	uint64_t trash; /* mailbox with that role, when known */
 	bool trash_known;
 };
@@ -197,9 +204,9 @@ int thread_retrash(
 	struct tx *t, uint64_t trash, uint64_t new_trash, struct err *e);
 /* 8 bytes a message id; joins ids and base subject (RFC 8621 3). */
 struct str thread_keys(struct arena *a, const struct email_new *n);
-/* 0: none is there yet. */
-int thread_join(
-	struct tx *t, struct str keys, uint64_t *thread_r, struct err *e);
+/* The threads that share a key with it, oldest first. */
+int thread_join(struct tx *t, struct str keys, struct arena *a,
+	const uint64_t **at_r, size_t *n_r, struct err *e);
 int thread_keys_add(struct tx *t, struct str keys, uint64_t email,
 	uint64_t thread, struct err *e);
 int thread_keys_del(

@@ -234,9 +234,15 @@ struct email_new {
 #define EMAIL_MAILBOX_NOT_FOUND 1
 #define EMAIL_NOT_FOUND 2
 
-/* 0, or EMAIL_MAILBOX_NOT_FOUND. *id_r and *thread_r are new or joined. */
+/*
+ * 0, or EMAIL_MAILBOX_NOT_FOUND. *id_r and *thread_r are new or joined. When it ties
+ * several threads together they become one, and the emails that move get new ids
+ * (RFC 8621 3); only when that are very many some threads stay apart.
+ */
 int email_add(struct tx *t, const struct email_new *n, uint64_t *id_r,
 	uint64_t *thread_r, struct err *e);
+/* The id that an email has by now, after what this transaction moved. */
+uint64_t email_now(const struct tx *t, uint64_t id);
 /* What of an email is wanted; the rest may be left out and is cheaper. */
 #define EMAIL_WANT_CARD 1u
 #define EMAIL_WANT_MAILBOXES 2u

@@ -9,8 +9,9 @@
  * trash do not count elsewhere, and in the trash only what is there counts.
  * Unread means neither $seen nor $draft.
  *
- * An email joins the thread that shares a message id and the base subject with it
- * (RFC 8621 3): both go into one hash. When several match, it is the oldest.
+ * An email belongs to the threads that share a message id and the base subject with
+ * it (RFC 8621 3): both go into one hash. When those are several, email.c makes them
+ * one as far as it can.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,6 +19,9 @@
 #include "core/store/internal.h"
 
 #define KEYS_MAX 100 /* message ids of one email that count */
+/* Emails with one key that are looked at. They are of one thread, but for what was
+ * too much to be moved: a reply to a thread of thousands costs no more. */
+#define KEY_ROWS 64
 
 struct row {
 	uint64_t mailbox; /* 0: all but what is in the trash alone */
@@ -298,30 +302,55 @@ struct str thread_keys(struct arena *a, const struct email_new *n)
 	return u64s_pack(a, at, keys);
 }
 
-static int join_key(struct tx *t, uint64_t key, uint64_t *thread, struct err *e)
+static int join_key(struct tx *t, uint64_t key, struct ids *l, struct err *e)
 {
-	int64_t found;
-	int ret = db_number(t->db, &found, e,
+	struct db_stmt *s;
+	int ret = db_stmt(t->db,
 		"SELECT thread FROM thread_key WHERE hash = ?"
-		" ORDER BY thread LIMIT 1",
-		"i", (int64_t)key);
+		" ORDER BY email LIMIT ?",
+		&s, e);
 
-	if (ret > 0 && (*thread == 0 || (uint64_t)found < *thread))
-		*thread = (uint64_t)found;
-	return min_of(ret, 0);
+	if (ret < 0)
+		return ret;
+	db_bind_i64(s, 1, (int64_t)key);
+	db_bind_i64(s, 2, KEY_ROWS);
+	while ((ret = db_step(s, e)) > 0) {
+		uint64_t thread = (uint64_t)db_i64(s, 0);
+
+		if (l->n == 0 || l->at[l->n - 1] != thread)
+			ids_add(l, thread);
+	}
+	db_done(s);
+	return ret;
 }
 
-int thread_join(
-	struct tx *t, struct str keys, uint64_t *thread_r, struct err *e)
+static int by_number(const void *a, const void *b)
 {
-	struct arena tmp cleanup(arena_fini) = {0};
-	const uint64_t *at;
-	size_t n = u64s_unpack(&tmp, keys, &at);
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+int thread_join(struct tx *t, struct str keys, struct arena *a,
+	const uint64_t **at_r, size_t *n_r, struct err *e)
+{
+	struct ids l = {0};
+	const uint64_t *key;
+	uint64_t *at;
+	size_t n = u64s_unpack(a, keys, &key), k = 0;
 	int ret = 0;
 
-	*thread_r = 0;
 	for (size_t i = 0; i < n && ret == 0; i++)
-		ret = join_key(t, at[i], thread_r, e);
+		ret = join_key(t, key[i], &l, e);
+	if (l.n)
+		qsort(l.at, l.n, sizeof(*l.at), by_number);
+	at = arena_new(a, l.n * sizeof(*at) + 1);
+	for (size_t i = 0; i < l.n; i++)
+		if (k == 0 || at[k - 1] != l.at[i])
+			at[k++] = l.at[i];
+	free(l.at);
+	*at_r = at;
+	*n_r = k;
 	return ret;
 }
 

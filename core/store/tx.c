@@ -229,6 +229,7 @@ void tx_end(struct tx *t)
 	digests_fini(&t->seen);
 	digests_fini(&t->files_new);
 	digests_fini(&t->files_gone);
+	free(t->moved);
 	free(t);
 }
 
@@ -254,6 +255,7 @@ int tx_savepoint(struct tx *t, struct err *e)
 		.written = t->written,
 		.files_new = t->files_new.n,
 		.files_gone = t->files_gone.n,
+		.moved = t->moved_n,
 	};
 	return 0;
 }
@@ -280,6 +282,7 @@ void tx_rollback_to(struct tx *t)
 	t->trash_known = false;
 	blob_undo(t, m->files_new);
 	t->files_gone.n = m->files_gone;
+	t->moved_n = m->moved;
 }
 
 bool tx_writes(const struct tx *t)

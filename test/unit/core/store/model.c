@@ -100,21 +100,66 @@ static struct mailbox counts_of(const struct model *m, size_t box)
 	return c;
 }
 
-static uint64_t thread_for(const struct model *m, const struct m_email *e)
+static bool tied(const struct m_email *o, const struct m_email *e)
 {
-	uint64_t best = 0;
+	for (int a = 0; a < o->keys; a++)
+		for (int b = 0; b < e->keys; b++)
+			if (o->key[a] == e->key[b] && o->subject == e->subject)
+				return true;
+	return false;
+}
+
+static size_t thread_size(const struct model *m, uint64_t thread)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->emails; i++)
+		n += m->email[i].thread == thread;
+	return n;
+}
+
+/* The threads that a new email ties together, oldest first. */
+static size_t threads_for(
+	const struct model *m, const struct m_email *e, uint64_t *at)
+{
+	size_t n = 0, k;
 
 	for (size_t i = 0; i < m->emails; i++) {
-		const struct m_email *o = &m->email[i];
+		uint64_t thread = m->email[i].thread;
 
-		for (int a = 0; a < o->keys; a++)
-			for (int b = 0; b < e->keys; b++)
-				if (o->key[a] == e->key[b] &&
-					o->subject == e->subject &&
-					(!best || o->thread < best))
-					best = o->thread;
+		if (!tied(&m->email[i], e))
+			continue;
+		for (k = 0; k < n && at[k] < thread; k++)
+			;
+		if (k < n && at[k] == thread)
+			continue;
+		memmove(&at[k + 1], &at[k], (n++ - k) * sizeof(*at));
+		at[k] = thread;
 	}
-	return best;
+	return n;
+}
+
+static int older(const void *a, const void *b)
+{
+	const struct m_email *x = a, *y = b;
+
+	if (x->received != y->received)
+		return x->received < y->received ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Emails of the model in a mailbox (or thread), oldest first. */
+static size_t select_emails(const struct model *m, uint64_t bit,
+	uint64_t thread, struct m_email *at)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->emails; i++)
+		if ((!bit || m->email[i].boxes & bit) &&
+			(!thread || m->email[i].thread == thread))
+			at[n++] = m->email[i];
+	qsort(at, n, sizeof(*at), older);
+	return n;
 }
 
 /* ---- operations on both --------------------------------------------------- */
@@ -156,11 +201,39 @@ static size_t keywords_of(const struct m_email *e, struct str *at)
 	return n;
 }
 
+/* RFC 8621 3: the emails of the smaller threads come anew, before this one. */
+static void unite(struct model *m, const struct m_email *e,
+	const uint64_t *threads, size_t n)
+{
+	static struct m_email at[EMAILS];
+	uint64_t into = threads[0], id = e->id;
+	size_t moved;
+
+	for (size_t i = 1; i < n; i++)
+		if (thread_size(m, threads[i]) > thread_size(m, into))
+			into = threads[i];
+	assert_int_equal(e->thread, into);
+	for (size_t i = n; i-- > 0;) {
+		if (threads[i] == into)
+			continue;
+		moved = select_emails(m, 0, threads[i], at);
+		while (moved-- > 0)
+			for (size_t k = 0; k < m->emails; k++) {
+				if (m->email[k].id != at[moved].id)
+					continue;
+				m->email[k].id = --id;
+				m->email[k].thread = into;
+				break;
+			}
+	}
+}
+
 static void op_add(struct fx *fx, struct model *m)
 {
 	struct m_email *e = &m->email[m->emails];
-	uint64_t boxes[MAILBOXES], joined;
+	uint64_t boxes[MAILBOXES], threads[EMAILS];
 	struct str keywords[3], ids[3], raw;
+	size_t joined;
 
 	if (m->emails == EMAILS)
 		return;
@@ -188,10 +261,10 @@ static void op_add(struct fx *fx, struct model *m)
 		.message_ids_n = (size_t)e->keys,
 		.base_subject = arena_fmt(&fx->arena, "s%d", e->subject),
 	};
+	joined = threads_for(m, e, threads);
 	OK(email_add(fx->t, &n, &e->id, &e->thread, &fx->e));
-	joined = thread_for(m, e);
 	if (joined)
-		assert_int_equal(e->thread, joined);
+		unite(m, e, threads, joined);
 	for (size_t i = 0; i < m->emails; i++) {
 		assert_true(m->email[i].id < e->id);
 		if (!joined)
@@ -336,29 +409,6 @@ static void same_mailboxes(struct fx *fx, const struct model *m)
 	}
 	OK(mailbox_list(fx->t, &fx->arena, &at, &n, &fx->e));
 	assert_int_equal(n, live);
-}
-
-static int older(const void *a, const void *b)
-{
-	const struct m_email *x = a, *y = b;
-
-	if (x->received != y->received)
-		return x->received < y->received ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Emails of the model in a mailbox (or thread), oldest first. */
-static size_t select_emails(const struct model *m, uint64_t bit,
-	uint64_t thread, struct m_email *at)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < m->emails; i++)
-		if ((!bit || m->email[i].boxes & bit) &&
-			(!thread || m->email[i].thread == thread))
-			at[n++] = m->email[i];
-	qsort(at, n, sizeof(*at), older);
-	return n;
 }
 
 static void same_list(

@@ -97,18 +97,6 @@ static void without_a_common_id_they_stay_apart(void **state)
 	fx_free(fx);
 }
 
-static void of_several_threads_it_joins_the_oldest(void **state)
-{
-	struct fx *fx = begun();
-	uint64_t a = mail(fx, "s", "<1>", NULL);
-	uint64_t b = mail(fx, "s", "<2>", NULL);
-	uint64_t c = mail_at(fx, "s", "<3>", "<2>", "<1>", 1);
-
-	assert_int_equal(thread_of(fx, c), thread_of(fx, a));
-	assert_int_not_equal(thread_of(fx, b), thread_of(fx, a));
-	fx_free(fx);
-}
-
 static void ten_thousand_references_are_cut_to_what_matters(void **state)
 {
 	struct fx *fx = begun();
@@ -265,7 +253,6 @@ int main(void)
 			siblings_that_share_a_reference_are_one_thread),
 		cmocka_unit_test(another_subject_starts_another_thread),
 		cmocka_unit_test(without_a_common_id_they_stay_apart),
-		cmocka_unit_test(of_several_threads_it_joins_the_oldest),
 		cmocka_unit_test(
 			ten_thousand_references_are_cut_to_what_matters),
 		cmocka_unit_test(emails_of_a_thread_come_oldest_first),
