@@ -4,7 +4,7 @@
  * A list view is pieces of the row and of the card. Only header:*, headers, body
  * values, and a message whose card is not whole need its bytes.
  */
-#include "proto/jmap/email.h"
+#include "proto/jmap/email_set.h"
 
 #include <errno.h>
 
@@ -12,8 +12,17 @@
 #include "proto/jmap/json.h"
 #include "proto/jmap/types.h"
 
+enum { ROWS_KEPT = 256 * 1024 }; /* bytes of the request's arena */
+
 static const struct prop props[] = {
 #define EMAIL_PROP(n, name, flags) {name, flags},
+#include "proto/jmap/email_props.def"
+#undef EMAIL_PROP
+};
+
+/* Names behind a first one, as JSON. */
+static const struct str keys[] = {
+#define EMAIL_PROP(n, name, flags) {",\"" name "\":", sizeof(name) + 3},
 #include "proto/jmap/email_props.def"
 #undef EMAIL_PROP
 };
@@ -117,26 +126,54 @@ static int get_prop(struct get *g, struct str name)
 
 /* ---- one Email ------------------------------------------------------------------------ */
 
+/* Text that needs no escapes. */
+static void put_text(struct buf *out, struct str s)
+{
+	char *p = buf_room(out, s.n + 2);
+
+	p[0] = p[s.n + 1] = '"';
+	memcpy(p + 1, s.p, s.n);
+	out->n += s.n + 2;
+}
+
+static void put_id(struct buf *out, char prefix, uint64_t number)
+{
+	char *p = buf_room(out, ID_MAX + 2);
+	size_t n = 2;
+
+	p[0] = '"';
+	p[1] = prefix;
+	n += base32_put(p + n, number);
+	p[n++] = '"';
+	out->n += n;
+}
+
 /* RFC 8621 4.1.1: Id[Boolean] and String[Boolean]. */
-static void write_mailboxes(struct jw *w, const struct email *m)
+static void put_mailboxes(struct buf *out, const struct email *m)
 {
-	jw_obj(w);
-	for (size_t i = 0; i < m->mailboxes_n; i++)
-		jw_kbool(w, id_of('m', m->mailboxes[i]).z, true);
-	jw_obj_end(w);
-}
-
-static void write_keywords(struct jw *w, const struct email *m)
-{
-	jw_obj(w);
-	for (size_t i = 0; i < m->keywords_n; i++) {
-		jw_key(w, m->keywords[i]);
-		jw_bool(w, true);
+	buf_addc(out, '{');
+	for (size_t i = 0; i < m->mailboxes_n; i++) {
+		if (i > 0)
+			buf_addc(out, ',');
+		put_id(out, 'm', m->mailboxes[i]);
+		buf_adds(out, STR(":true"));
 	}
-	jw_obj_end(w);
+	buf_addc(out, '}');
 }
 
-static void write_blob_id(struct jw *w, const struct email_view *v)
+static void put_keywords(struct buf *out, const struct email *m)
+{
+	buf_addc(out, '{');
+	for (size_t i = 0; i < m->keywords_n; i++) {
+		if (i > 0)
+			buf_addc(out, ',');
+		json_quote(out, m->keywords[i]);
+		buf_adds(out, STR(":true"));
+	}
+	buf_addc(out, '}');
+}
+
+static void put_blob_id(struct buf *out, const struct email_view *v)
 {
 	char z[BLOB_ID_MAX];
 
@@ -144,34 +181,34 @@ static void write_blob_id(struct jw *w, const struct email_view *v)
 		part_id_of(&v->m.blob, &v->within, z);
 	else
 		blob_id_of(&v->m.blob, z);
-	jw_strz(w, z);
+	put_text(out, str_of(z));
 }
 
-static void write_meta(struct jw *w, const struct email_view *v, unsigned p)
+static void put_meta(struct buf *out, const struct email_view *v, unsigned p)
 {
 	const struct email *m = &v->m;
 	char z[CLOCK_UTC_MAX];
 
 	/* These come from the bytes; the others are null without a row (4.9). */
 	if (p == EMAIL_BLOB_ID)
-		return write_blob_id(w, v);
+		return put_blob_id(out, v);
 	if (p == EMAIL_SIZE)
-		return jw_u64(w, m->size);
+		return buf_u64(out, m->size);
 	if (v->parsed)
-		return jw_null(w);
+		return buf_adds(out, STR("null"));
 	switch (p) {
 	case EMAIL_ID:
-		return jw_strz(w, id_of('e', m->id).z);
+		return put_id(out, 'e', m->id);
 	case EMAIL_THREAD_ID:
-		return jw_strz(w, id_of('t', m->thread).z);
+		return put_id(out, 't', m->thread);
 	case EMAIL_MAILBOX_IDS:
-		return write_mailboxes(w, m);
+		return put_mailboxes(out, m);
 	case EMAIL_KEYWORDS:
-		return write_keywords(w, m);
+		return put_keywords(out, m);
 	default:
 		/* RFC 8620 1.4: whole seconds are enough for a mail's arrival */
 		clock_utc(m->received_ms - m->received_ms % 1000, z);
-		return jw_strz(w, z);
+		return put_text(out, str_of(z));
 	}
 }
 
@@ -191,21 +228,33 @@ static int open_card(struct email_view *v)
 	return email_whole_card(v);
 }
 
+/*
+ * The members are put by hand, since that is most of what a list view costs: the
+ * names need no escapes, and the values are JSON already. The first one goes
+ * through the writer, which then knows that there is one.
+ */
 static int write_object(struct email_view *v, struct jw *w)
 {
+	uint64_t left = v->props & (PROP_BIT(EMAIL_HEADERS) - 1);
 	int ret = 0;
 
 	jw_obj(w);
-	for (unsigned p = 0; p < EMAIL_HEADERS && ret == 0; p++) {
-		if (!(v->props & PROP_BIT(p)))
-			continue;
-		jw_key(w, str_of(props[p].name));
+	if (left) {
+		jw_key(w, str_of(props[__builtin_ctzll(left)].name));
+		jw_raw(w, STR(""));
+	}
+	for (bool first = true; left && ret == 0; left &= left - 1) {
+		unsigned p = (unsigned)__builtin_ctzll(left);
+
+		if (!first)
+			buf_adds(w->out, keys[p]);
+		first = false;
 		if (PROP_BIT(p) & from_card)
-			jw_raw(w, v->card.prop[p - CARD_FIRST]);
+			buf_adds(w->out, v->card.prop[p - CARD_FIRST]);
 		else if (p > EMAIL_PREVIEW)
-			ret = email_body(v, (enum email_prop)p, w);
+			ret = email_body(v, (enum email_prop)p, w->out);
 		else
-			write_meta(w, v, p);
+			put_meta(w->out, v, p);
 	}
 	if (ret == 0 &&
 		(v->get->headers.n || v->props & PROP_BIT(EMAIL_HEADERS)))
@@ -254,8 +303,13 @@ static int get_one(struct get *g, uint64_t id, struct jw *w, bool *found_r)
 {
 	struct email_view v = {
 		.r = g->r, .tx = g->tx, .get = g->own, .props = g->props};
-	int ret = email_find(
-		g->tx, id, wanted(g->props), &v.tmp, &v.m, &g->r->err);
+	struct arena *a = &g->r->arena;
+	int ret;
+
+	/* Rows of a list go side by side; those of a long one not for long. */
+	if (a->used > ROWS_KEPT)
+		a = &v.tmp;
+	ret = email_find(g->tx, id, wanted(g->props), a, &v.m, &g->r->err);
 
 	if (ret > 0) {
 		*found_r = true;
@@ -288,6 +342,9 @@ static const struct type_ops ops = {
 	.get_prop = get_prop,
 	.get_one = get_one,
 	.get_all = get_all,
+	.create_prop = email_create_prop,
+	.created = EMAIL_CREATED_PROPS,
+	.create = email_create,
 	.update = email_set_update,
 	.destroy = email_set_destroy,
 	.query_args = query_args,

@@ -279,20 +279,22 @@ static int write_values(struct email_view *v, struct jw *w)
 	return ret;
 }
 
-int email_body(struct email_view *v, enum email_prop p, struct jw *w)
+int email_body(struct email_view *v, enum email_prop p, struct buf *out)
 {
+	struct jw w;
 	size_t end;
 
+	jw_init(&w, out);
 	switch (p) {
 	case EMAIL_TEXT_BODY:
-		return write_list(v, CARD_TEXT_BODY, w);
+		return write_list(v, CARD_TEXT_BODY, &w);
 	case EMAIL_HTML_BODY:
-		return write_list(v, CARD_HTML_BODY, w);
+		return write_list(v, CARD_HTML_BODY, &w);
 	case EMAIL_ATTACHMENTS:
-		return write_list(v, CARD_ATTACHMENTS, w);
+		return write_list(v, CARD_ATTACHMENTS, &w);
 	case EMAIL_BODY_STRUCTURE:
-		return write_tree(v, 0, 1, w, &end);
+		return write_tree(v, 0, 1, &w, &end);
 	default:
-		return write_values(v, w);
+		return write_values(v, &w);
 	}
 }
