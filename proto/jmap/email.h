@@ -44,17 +44,30 @@ void email_view_fini(struct email_view *v);
 int email_view_write(struct email_view *v, struct jw *w);
 /* A card with its parts: makes it from the blob when the kept one has none. */
 int email_whole_card(struct email_view *v);
-/* The value of a property that is made of the parts. */
-int email_body(struct email_view *v, enum email_prop p, struct jw *w);
+/* Appends the value of a property that is made of the parts. */
+int email_body(struct email_view *v, enum email_prop p, struct buf *out);
 /* Appends header:* properties, and "headers" where it is wanted. */
 int email_headers(struct email_view *v, struct jw *w);
 
 /* Would Email/parse and Email/import take these bytes for a message? */
 bool email_is_message(struct str raw);
 
+/* RFC 8621 1.3.1 maxMailboxesPerEmail. */
+#define EMAIL_MAILBOXES_MAX 1000
+/*
+ * maxSizeAttachmentsPerEmail: base64 makes 78 bytes of 57, and there is room for
+ * the rest of the message.
+ */
+static inline uint64_t email_attachments_max(uint64_t max_size_message)
+{
+	return max_size_message / 10 * 7;
+}
+
 /* ---- methods and hooks ------------------------------------------------------------ */
 
 int email_parse(
+	struct req *r, const struct method *m, struct json_object *args);
+int email_import(
 	struct req *r, const struct method *m, struct json_object *args);
 
 int email_set_update(struct set *s, struct set_item *i);
