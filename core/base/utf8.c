@@ -46,12 +46,12 @@ static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end)
 
 bool utf8_feed(struct utf8 *u, const void *p, size_t n)
 {
-	const uint8_t *at = p;
-	const uint8_t *end = at + n;
+	const uint8_t *at = p, *end;
 	struct utf8 s = *u;
 
-	if (n == 0)
+	if (n == 0) /* p may be NULL, to which nothing may be added */
 		return s.lo <= s.hi;
+	end = at + n;
 	while (at < end) {
 		if (s.need > 0) {
 			if (*at < s.lo || *at > s.hi) {
