@@ -119,22 +119,6 @@ static struct str entity(char c)
 	}
 }
 
-/* Bytes that the character at s takes when it is written. */
-static size_t width(struct str s, size_t *n_r)
-{
-	uint32_t cp;
-
-	*n_r = utf8_decode(s, &cp);
-	return entity(s.p[0]).n ? entity(s.p[0]).n : *n_r;
-}
-
-static void put(struct buf *out, struct str s)
-{
-	struct str as = entity(s.p[0]);
-
-	buf_adds(out, as.n ? as : s);
-}
-
 /* Where to begin, so that at most so many bytes stand before `at`; at a word. */
 static size_t begin_at(struct str text, size_t at, size_t room)
 {
@@ -143,15 +127,15 @@ static size_t begin_at(struct str text, size_t at, size_t room)
 	while (start > 0) {
 		size_t n = 1, wide;
 
+		/* Back to the character's first byte. */
 		while (start > n &&
 			((unsigned char)text.p[start - n] & 0xc0) == 0x80)
 			n++;
-		wide = width(str_skip(text, start - n), &n);
-		/* Bytes that are no character are counted one by one. */
+		start -= n;
+		wide = max_of(entity(text.p[start]).n, n);
 		if (wide > room)
 			return word;
 		room -= wide;
-		start -= n;
 		if (start == 0 || text.p[start - 1] == ' ' ||
 			text.p[start - 1] == '\n')
 			word = start;
@@ -192,14 +176,19 @@ static bool write_text(struct out *o, struct str text, size_t start,
 	size_t at = start, i = 0, n;
 
 	while (at < text.n) {
-		size_t wide = width(str_skip(text, at), &n);
+		struct str c = str_skip(text, at), as;
+		uint32_t cp;
 
+		c.n = n = utf8_decode(c, &cp);
+		as = entity(c.p[0]);
+		if (!as.n)
+			as = c;
 		while (i < ranges && at >= r[i].to)
 			i++;
 		if (!set_mark(o, i < ranges && at >= r[i].from) ||
-			!take(o, wide))
+			!take(o, as.n))
 			break;
-		put(o->b, str_n(text.p + at, n));
+		buf_adds(o->b, as);
 		at += n;
 	}
 	set_mark(o, false);

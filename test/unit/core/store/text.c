@@ -1,7 +1,9 @@
 /* The text index: what is found in which field, and that it keeps up. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "core/store/text.h"
 #include "test/unit/core/store/fixture.h"
@@ -480,6 +482,43 @@ static void a_batch_that_fails_leaves_nothing(void **state)
 	fx_free(fx);
 }
 
+/* No file may grow beyond that: a full disk. */
+static void limit(rlim_t bytes)
+{
+	struct rlimit r;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &r), 0);
+	r.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &r), 0);
+}
+
+static void a_batch_on_a_full_disk_is_done_later(void **state)
+{
+	struct fx *fx = fx_new();
+
+	pthread_mutex_lock(&fx->a->indexing);
+	fx_begin(fx, TX_WRITE);
+	for (int i = 0; i < 100; i++) {
+		char raw[99];
+
+		snprintf(raw, sizeof(raw),
+			"Subject: n%d\r\n\r\nall x%d y%d\r\n", i, i, i * i);
+		add(fx, raw);
+	}
+	fx_commit(fx);
+	pthread_mutex_unlock(&fx->a->indexing);
+	limit(4096);
+	assert_int_equal(text_catch_up(fx->a, &fx->e), -ENOSPC);
+	assert_hits(fx, TEXT_ALL, "all", "");
+	limit(RLIM_INFINITY);
+	add_now(fx, mail_1);
+	catch_up(fx);
+	assert_hits(fx, TEXT_ALL, "all n7", "8");
+	assert_hits(fx, TEXT_ALL, "fox", "101");
+	assert_sound(fx);
+	fx_free(fx);
+}
+
 static void an_index_of_another_version_is_made_anew(void **state)
 {
 	struct fx *fx = with_two();
@@ -714,6 +753,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_indexed_yet_can_be_forgotten),
 		cmocka_unit_test(the_index_goes_on_where_it_ended),
 		cmocka_unit_test(a_batch_that_fails_leaves_nothing),
+		cmocka_unit_test(a_batch_on_a_full_disk_is_done_later),
 		cmocka_unit_test(an_index_of_another_version_is_made_anew),
 		cmocka_unit_test(
 			an_index_that_does_not_fit_keeps_nobody_from_destroying),
@@ -723,5 +763,6 @@ int main(void)
 		cmocka_unit_test(housekeeper_searches_and_changes_get_along),
 	};
 
+	signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
