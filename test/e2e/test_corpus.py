@@ -116,7 +116,11 @@ def trace(box):
             b"\tz\r\n\tw\r\n")
 
 
-@pytest.mark.parametrize("name", COMMITTED)
+READ = [*COMMITTED, "nested_60", "field_1mb", "list_500", "text_5mb",
+        "delimiters"]
+
+
+@pytest.mark.parametrize("name", READ)
 def test_an_independent_reader_agrees(box, name):
     said, shown = both(box, name)
     said["headers"] = said["headers"][2:]
@@ -126,3 +130,216 @@ def test_an_independent_reader_agrees(box, name):
     assert differ == listed, "\n".join(
         f"{f}: it reads {said.get(f)!r}, we {shown.get(f)!r}"
         for f in sorted(differ ^ listed))
+
+
+def test_every_difference_that_is_listed_is_of_a_message():
+    assert set(DIFFERENCES) <= set(READ)
+
+
+def test_both_carriers_show_the_same(box):
+    ws = jmap.WsApi(box.server, box.account)
+    shown = shown_by(ws, [box.ids[name] for name in COMMITTED])
+    ws.close()
+    assert shown == [box.shown[name] for name in COMMITTED]
+
+
+# ---- which part goes where (RFC 8621 4.1.4) -------------------------------------------
+
+def is_media(kind):
+    return kind.split("/")[0] in ("image", "audio", "video")
+
+
+def sort_parts(parts, multipart, in_alternative, html, text, files):
+    """The algorithm of the RFC; html or text is None where the other is given."""
+    texts = -1 if text is None else len(text)
+    htmls = -1 if html is None else len(html)
+    for i, p in enumerate(parts):
+        kind = p["type"]
+        if kind.startswith("multipart/"):
+            sub = kind.split("/")[1]
+            sort_parts(p["subParts"], sub,
+                       in_alternative or sub == "alternative", html, text,
+                       files)
+        elif (p["disposition"] == "attachment"
+              or not (kind in ("text/plain", "text/html") or is_media(kind))
+              or not (i == 0 or (multipart != "related"
+                                 and (is_media(kind) or not p["name"])))):
+            files.append(p)
+        elif multipart == "alternative":
+            {"text/plain": text, "text/html": html}.get(kind, files).append(p)
+        else:
+            if in_alternative and kind == "text/plain":
+                html = None
+            if in_alternative and kind == "text/html":
+                text = None
+            if text is not None:
+                text.append(p)
+            if html is not None:
+                html.append(p)
+            if (text is None or html is None) and is_media(kind):
+                files.append(p)
+    if multipart == "alternative" and text is not None and html is not None:
+        if texts == len(text) and htmls != len(html):
+            text.extend(html[htmls:])
+        if htmls == len(html) and texts != len(text):
+            html.extend(text[texts:])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_parts_are_sorted_as_the_rfc_says(box, name):
+    email = box.shown[name]
+    html, text, files = [], [], []
+    sort_parts([email["bodyStructure"]], "mixed", False, html, text, files)
+
+    def ids(parts):
+        return [p["partId"] for p in parts]
+    assert ids(email["htmlBody"]) == ids(html)
+    assert ids(email["textBody"]) == ids(text)
+    assert ids(email["attachments"]) == ids(files)
+    assert email["hasAttachment"] == any(
+        p["disposition"] != "inline" for p in files)
+
+
+# ---- what a list shows -----------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_preview_is_there_where_there_is_text(box, name):
+    email = box.shown[name]
+    assert len(email["preview"]) <= 256
+    texts = [email["bodyValues"][p["partId"]]["value"]
+             for p in email["textBody"][:8] if p["type"] == "text/plain"]
+    visible = "".join(texts).translate(INVISIBLE).strip()
+    if visible:
+        assert email["preview"], texts
+        assert email["preview"].split()[0] in " ".join(texts).split()[0]
+
+
+INVISIBLE = dict.fromkeys([*range(0x20), *range(0x7f, 0xa1), 0xad])
+
+
+# ---- every form of every field ------------------------------------------------------------
+
+FORMS = {
+    "subject": "header:Subject:asText", "from": "header:From:asAddresses",
+    "to": "header:To:asAddresses", "cc": "header:Cc:asAddresses",
+    "sender": "header:Sender:asAddresses",
+    "replyTo": "header:Reply-To:asAddresses",
+    "messageId": "header:Message-ID:asMessageIds",
+    "sentAt": "header:Date:asDate"}
+OTHER_FORMS = ["header:Subject", "header:Subject:asText:all",
+               "header:From:asGroupedAddresses",
+               "header:To:asGroupedAddresses:all", "header:Received:all",
+               "header:References:asMessageIds:all",
+               "header:List-Unsubscribe:asURLs:all", "header:X-Words:asText",
+               "header:Content-Type:all", "header:X-Nul:asRaw"]
+
+
+def test_every_form_of_every_field_is_shown(box):
+    ids = list(box.ids.values())
+    for at in range(0, len(ids), 400):
+        got = box.http.call("Email/get", {
+            "ids": ids[at:at + 400],
+            "properties": [*FORMS.values(), *OTHER_FORMS]})["list"]
+        for email, name in zip(got, list(box.ids)[at:]):
+            assert email["id"] == box.ids[name]
+            assert {p: email[f] for p, f in FORMS.items()} == {
+                p: box.shown[name][p] for p in FORMS}, name
+            grouped = email["header:From:asGroupedAddresses"]
+            flat = box.shown[name]["from"]
+            assert (grouped and [a for g in grouped
+                                 for a in g["addresses"]]) == flat, name
+
+
+# ---- messages inside of messages -------------------------------------------------------------
+
+def inner(box):
+    """Of all parts that are messages the name, blobId, and how it reads them."""
+    for name in COMMITTED:
+        mine = [p for p in leaves(box.shown[name]["bodyStructure"])
+                if p["type"] in ("message/rfc822", "message/global")]
+        its = [m for m in reader.messages(trace(box) + ALL[name])]
+        assert len(mine) == len(its), name
+        yield from ((name, p["blobId"], m) for p, m in zip(mine, its) if m)
+
+
+def test_messages_inside_of_messages_are_read_as_well(box):
+    found = list(inner(box))
+    assert len(found) == 10
+    got = box.http.call("Email/parse", {
+        "blobIds": [blob for _, blob, _ in found],
+        "properties": PROPERTIES, "bodyProperties": BODY,
+        "fetchAllBodyValues": True})
+    assert not got["notFound"] and not got["notParsable"], got
+    for name, blob, message in found:
+        said, shown = reader.say(message), as_read(got["parsed"][blob])
+        assert {f for f in said if not f.startswith("file")
+                and said[f] != shown.get(f)} == set(), name
+
+
+# ---- limits ---------------------------------------------------------------------------------
+
+def depth(part):
+    return 1 + max(map(depth, part["subParts"] or []), default=0)
+
+
+@pytest.mark.parametrize("name, levels", [
+    ("nested_60", 61), ("nested_100", 100), ("nested_1000", 100)])
+def test_multiparts_nested_beyond_the_limit_are_shown_as_text(
+        box, name, levels):
+    email = box.shown[name]
+    assert depth(email["bodyStructure"]) == levels
+    (part,), (value,) = (leaves(email["bodyStructure"]),
+                         email["bodyValues"].values())
+    assert part["type"] == "text/plain"
+    assert corpus.word(name) in value["value"]
+    if name == "nested_1000":  # what cannot be opened is hidden from nobody
+        assert value["value"].count("boundary=b") > 800
+
+
+@pytest.mark.parametrize("name", ["parts_10000", "parts_12000"])
+def test_parts_beyond_the_limit_belong_to_the_last_one(box, name):
+    parts = leaves(box.shown[name]["bodyStructure"])
+    assert len(parts) == 9999
+    rest = int(name.split("_")[1]) - len(parts)
+    assert parts[-1]["size"] > rest * len("Content-Type: application/x-one")
+    assert box.shown[name]["preview"] == (
+        corpus.word(name) + ", the first of many")
+    assert len(box.shown[name]["attachments"]) == 9998
+
+
+def test_fields_beyond_the_limit_are_not_shown(box):
+    email = box.shown["header_1mb"]
+    assert len(email["headers"]) == 2000
+    assert email["preview"].startswith("the text behind a large header")
+
+
+def test_a_field_of_1_mb_is_shown(box):
+    email = box.shown["field_1mb"]
+    (value,) = [h["value"] for h in email["headers"] if h["name"] == "X-Long"]
+    assert value.count("word") == (1 << 20) // 8
+    assert email["preview"] == "the text behind a large field"
+
+
+def test_a_list_of_9000_is_shown(box):
+    email = box.shown["list_9000"]
+    assert email["cc"][8999] == {
+        "name": "Member 8999", "email": "member8999@lists.example.org"}
+    assert len(email["cc"]) == 9000
+
+
+def test_5_mb_of_text_are_shown_and_cut_as_asked(box):
+    (value,) = box.shown["text_5mb"]["bodyValues"].values()
+    assert len(value["value"]) > 5000000 and not value["isTruncated"]
+    (email,) = box.http.call("Email/get", {
+        "ids": [box.ids["text_5mb"]], "properties": ["bodyValues"],
+        "fetchAllBodyValues": True, "maxBodyValueBytes": 1000})["list"]
+    (cut,) = email["bodyValues"].values()
+    assert len(cut["value"]) == 1000 and cut["isTruncated"]
+    assert value["value"].startswith(cut["value"])
+
+
+def test_what_is_made_to_be_slow_is_shown(box):
+    email = box.shown["hostile"]
+    assert email["preview"] == "text"
+    assert len(email["headers"]) == 11
+    assert [p["type"] for p in leaves(email["bodyStructure"])] == ["text/plain"]

@@ -55,7 +55,8 @@ def many_parts(name, n):
 def big_header(name, size):
     line = b"X-Filler: " + b"x" * 60 + b"\r\n"
     return b"".join([line * (size // len(line)), head(name), b"\r\n",
-                     b"the text behind a large header\r\n"])
+                     b"the text behind a large header, ", word(name).encode(),
+                     b"\r\n"])
 
 
 def one_big_field(name, size):
@@ -79,7 +80,8 @@ def unclosed_delimiters(name, n):
     """Lines that all look as if a delimiter came."""
     return b"".join(
         [head(name, "Content-Type: multipart/mixed; boundary=q\r\n\r\n"),
-         b"--q\r\n\r\n", word(name).encode(), b"\r\n", b"--qq\r\n" * n])
+         b"--q\r\n\r\n", word(name).encode(), b"\r\n", b"--qq\r\n" * n,
+         b"--q--\r\n"])
 
 
 def hostile_fields(name, n):
@@ -91,7 +93,7 @@ def hostile_fields(name, n):
 
 
 def made():
-    """Each with the depth and parts that a reader of it may show."""
+    """At the limits of what is shown, and beyond them."""
     return {
         "nested_60": nested("nested_60", 60),
         "nested_100": nested("nested_100", 100),
@@ -100,7 +102,8 @@ def made():
         "parts_12000": many_parts("parts_12000", 12000),
         "header_1mb": big_header("header_1mb", 1 << 20),
         "field_1mb": one_big_field("field_1mb", 1 << 20),
-        "list_5000": big_list("list_5000", 5000),
+        "list_500": big_list("list_500", 500),
+        "list_9000": big_list("list_9000", 9000),
         "text_5mb": big_text("text_5mb", 5 << 20),
         "delimiters": unclosed_delimiters("delimiters", 100000),
         "hostile": hostile_fields("hostile", 30000),

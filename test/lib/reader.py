@@ -111,10 +111,21 @@ def facets(m):
         yield f"file {i + 1}", p.bytes
 
 
+def messages(raw):
+    """The messages inside of one, in order; None for what it does not open."""
+    return [p.m.get_payload(0) if p.m.is_multipart() else None
+            for p in Part(PARSER.parsebytes(raw)).leaves()
+            if p.type in ("message/rfc822", "message/global")]
+
+
 def read(raw):
-    """What Python claims of these bytes, by facet."""
+    return say(PARSER.parsebytes(raw))
+
+
+def say(m):
+    """What it claims of a message, by facet."""
     said = {}
-    for name, find_out in facets(PARSER.parsebytes(raw)):
+    for name, find_out in facets(m):
         try:
             said[name] = find_out()
         except Exception:  # noqa: B902 whatever: then it claims nothing
