@@ -15,14 +15,19 @@ int set_refuse(struct set_item *i, enum set_error e, const char *why)
 	return 0;
 }
 
-int set_bad(struct set_item *i, const char *prop, const char *why)
+int set_bad_str(struct set_item *i, struct str prop, const char *why)
 {
 	for (unsigned k = 0; k < i->bad_n; k++)
-		if (strcmp(i->bad[k], prop) == 0)
+		if (str_eq(i->bad[k], prop))
 			return 0;
 	if (i->bad_n < countof(i->bad))
 		i->bad[i->bad_n++] = prop;
 	return set_refuse(i, SET_INVALID_PROPERTIES, why);
+}
+
+int set_bad(struct set_item *i, const char *prop, const char *why)
+{
+	return set_bad_str(i, str_of(prop), why);
 }
 
 bool set_ref(const struct set *s, char prefix, struct str ref, uint64_t *id_r)
@@ -90,9 +95,9 @@ static void read_member(struct set *s, struct set_item *i, const char *name,
 	}
 	p->prop = (unsigned)prop_find(s->type, prop);
 	if (p->prop == s->type->props_n) {
-		if (!i->bad_name.p)
-			i->bad_name = prop;
-		set_refuse(i, SET_INVALID_PROPERTIES, "no such property");
+		if (i->kind != SET_CREATE || !s->type->ops->create_prop ||
+			!s->type->ops->create_prop(prop))
+			set_bad_str(i, prop, "no such property");
 		return;
 	}
 	i->patches_n++;

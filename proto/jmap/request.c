@@ -407,7 +407,8 @@ static void read_limits(struct limits *l)
 		.get = c->max_objects_in_get,
 		.set = c->max_objects_in_set,
 		.query = c->query_max_results,
-		.changes = c->changes_max_results};
+		.changes = c->changes_max_results,
+		.message = c->max_size_message};
 	rcu_read_unlock();
 }
 

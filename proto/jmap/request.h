@@ -37,6 +37,7 @@ enum method_error {
 struct limits {
 	size_t response;
 	uint64_t calls, get, set, query, changes;
+	uint64_t message; /* bytes of an Email */
 };
 
 struct invocation {

@@ -14,10 +14,8 @@
 #include "conf/conf.h"
 #include "core/base/jw.h"
 #include "core/base/map.h"
-#include "proto/jmap/engine.h"
+#include "proto/jmap/email.h"
 #include "proto/jmap/method.h"
-
-enum { MAILBOX_NAME = 255 };
 
 /* What the object is made of. */
 struct view {
@@ -134,10 +132,11 @@ static void write_mail(struct jw *w, const struct view *v)
 {
 	jw_key(w, str_of(capability_urn(CAP_MAIL)));
 	jw_obj(w);
-	jw_kstrz(w, "maxMailboxesPerEmail", NULL);
+	jw_ku64(w, "maxMailboxesPerEmail", EMAIL_MAILBOXES_MAX);
 	jw_ku64(w, "maxMailboxDepth", MAILBOX_DEPTH);
 	jw_ku64(w, "maxSizeMailboxName", MAILBOX_NAME);
-	jw_ku64(w, "maxSizeAttachmentsPerEmail", v->size_message);
+	jw_ku64(w, "maxSizeAttachmentsPerEmail",
+		email_attachments_max(v->size_message));
 	jw_key(w, STR("emailQuerySortOptions"));
 	jw_arr(w);
 	jw_strz(w, "receivedAt");

@@ -18,7 +18,7 @@ static const char *const names[] = {
 	"accountId", "ifInState", "create", "update", "destroy", NULL};
 
 /* Bytes of an item's answer besides what the client sent itself. */
-enum { ITEM_ROOM = 1024 };
+enum { ITEM_ROOM = 3072 };
 
 struct input {
 	struct json_object *create, *update, *destroy;
@@ -29,6 +29,16 @@ struct input {
 static size_t members(struct json_object *o)
 {
 	return o ? (size_t)json_object_object_length(o) : 0;
+}
+
+int set_limit(struct set *s, size_t n)
+{
+	if (n > s->r->limit.set)
+		return req_error(s->r, ERROR_REQUEST_TOO_LARGE,
+			"more than maxObjectsInSet (%" PRIu64 ")",
+			s->r->limit.set);
+	s->items = arena_new(&s->r->arena, n * sizeof(*s->items));
+	return 0;
 }
 
 static int read_input(struct set *s, struct input *in)
@@ -50,14 +60,10 @@ static int read_input(struct set *s, struct input *in)
 	in->n = members(in->create) + members(in->update);
 	if (in->destroy)
 		in->n += json_object_array_length(in->destroy);
-	if (in->n > r->limit.set)
-		return req_error(r, ERROR_REQUEST_TOO_LARGE,
-			"more than maxObjectsInSet (%" PRIu64 ")",
-			r->limit.set);
-	return 0;
+	return set_limit(s, in->n);
 }
 
-static int add_map(struct set *s, struct json_object *map, enum set_kind kind)
+int set_add_map(struct set *s, struct json_object *map, enum set_kind kind)
 {
 	if (!map)
 		return 0;
@@ -69,11 +75,10 @@ static int add_map(struct set *s, struct json_object *map, enum set_kind kind)
 			.kind = kind, .key = str_of(key), .value = value};
 		if (json_object_get_type(value) != json_type_object)
 			return req_error(s->r, ERROR_INVALID_ARGUMENTS,
-				"%s: a value is no object",
-				kind == SET_CREATE ? "create" : "update");
+				"a value is no object");
 		if (kind == SET_CREATE && !id_valid(i->key))
 			return req_error(s->r, ERROR_INVALID_ARGUMENTS,
-				"create: a creation id is no Id");
+				"a creation id is no Id");
 	}
 	return 0;
 }
@@ -121,11 +126,10 @@ static int add_items(struct set *s, const struct input *in)
 	struct idmap doomed;
 	int ret;
 
-	s->items = arena_new(&s->r->arena, in->n * sizeof(*s->items));
 	idmap_init(&doomed);
-	ret = add_map(s, in->create, SET_CREATE);
+	ret = set_add_map(s, in->create, SET_CREATE);
 	if (ret == 0)
-		ret = add_map(s, in->update, SET_UPDATE);
+		ret = set_add_map(s, in->update, SET_UPDATE);
 	if (ret == 0)
 		ret = add_destroys(s, in->destroy, &doomed);
 	if (ret == 0)
@@ -138,13 +142,10 @@ static int add_items(struct set *s, const struct input *in)
 static int render_created(struct set *s, struct set_item *i)
 {
 	struct buf json cleanup(buf_fini) = {0};
-	uint64_t props = 0;
+	uint64_t props = s->created;
 	bool found;
 	int ret;
 
-	for (size_t k = 0; k < s->type->props_n; k++)
-		if (s->type->props[k].flags & PROP_DEFAULT)
-			props |= PROP_BIT(k);
 	for (size_t k = 0; k < i->patches_n; k++)
 		props &= ~PROP_BIT(i->patches[k].prop);
 	ret = get_render(s->r, s->tx, s->type, i->id, props | PROP_BIT(0),
@@ -154,18 +155,20 @@ static int render_created(struct set *s, struct set_item *i)
 	return ret;
 }
 
+static int create(struct set *s, struct set_item *i)
+{
+	int ret = patch_read(s, i);
+
+	if (ret == 0 && i->error == SET_OK)
+		ret = s->type->ops->create(s, i);
+	return ret;
+}
+
 static int try_create(struct set *s, struct set_item *i)
 {
-	const struct type_ops *ops = s->type->ops;
 	struct idz id;
-	int ret;
+	int ret = s->create(s, i);
 
-	if (!ops->create)
-		return set_refuse(i, SET_FORBIDDEN,
-			"creating is not possible on this server yet");
-	ret = patch_read(s, i);
-	if (ret == 0 && i->error == SET_OK)
-		ret = ops->create(s, i);
 	if (ret || i->error != SET_OK)
 		return ret;
 	id = id_of(s->type->id_prefix, i->id);
@@ -182,7 +185,6 @@ static int try_item(struct set *s, struct set_item *i)
 	i->error = SET_OK;
 	i->retry = false;
 	i->bad_n = 0;
-	i->bad_name = STR_NONE;
 	if (i->kind == SET_CREATE)
 		return try_create(s, i);
 	if (!set_ref(s, s->type->id_prefix, i->key, &i->id))
@@ -255,13 +257,12 @@ static void publish(struct set *s)
 }
 
 static int in_transaction(
-	struct set *s, const struct method *m, const struct input *in)
+	struct set *s, const struct method *m, struct str if_in_state)
 {
 	struct statez before, after;
 	int ret = verb_state(s->r, s->tx, s->type, &before);
 
-	if (ret == 0 && in->if_in_state.p &&
-		!str_eq(in->if_in_state, str_of(before.z)))
+	if (ret == 0 && if_in_state.p && !str_eq(if_in_state, str_of(before.z)))
 		return req_error(s->r, ERROR_STATE_MISMATCH, "%s", "");
 	if (ret == 0)
 		ret = run_items(s);
@@ -278,31 +279,52 @@ static int in_transaction(
 	return 0;
 }
 
-int verb_set(struct req *r, const struct method *m, struct json_object *args)
+int set_run(struct set *s, const struct method *m, struct str if_in_state)
 {
 	struct tx *t cleanup(tx_end) = NULL;
+	struct req *r = s->r;
 	struct idmap made;
-	struct set s = {.r = r, .type = m->type, .args = args, .made = &made};
+	/* Its answer must fit once it is done. */
+	int ret = req_wants(
+		r, 2 * r->calls[r->now].args.n + s->n * ITEM_ROOM + ITEM_ROOM);
+
+	if (ret == 0)
+		ret = req_write(r, &t);
+	if (ret)
+		return ret;
+	idmap_init(&made);
+	s->made = &made;
+	s->tx = t;
+	ret = in_transaction(s, m, if_in_state);
+	idmap_fini(&made);
+	return ret;
+}
+
+static uint64_t default_props(const struct jmap_type *type)
+{
+	uint64_t props = type->ops->created;
+
+	for (size_t k = 0; k < type->props_n && !type->ops->created; k++)
+		if (type->props[k].flags & PROP_DEFAULT)
+			props |= PROP_BIT(k);
+	return props;
+}
+
+int verb_set(struct req *r, const struct method *m, struct json_object *args)
+{
+	struct set s = {.r = r,
+		.type = m->type,
+		.args = args,
+		.create = create,
+		.created = default_props(m->type)};
 	struct input in;
 	int ret = args_open(r, args, names, m->type->ops->set_args);
 
-	idmap_init(&made);
 	if (ret == 0)
 		ret = read_input(&s, &in);
 	if (ret == 0)
 		ret = add_items(&s, &in);
 	if (ret == 0 && m->type->ops->set_open)
 		ret = m->type->ops->set_open(&s);
-	/* Its answer must fit once it is done. */
-	if (ret == 0)
-		ret = req_wants(r, 2 * r->calls[r->now].args.n +
-					   s.n * ITEM_ROOM + ITEM_ROOM);
-	if (ret == 0)
-		ret = req_write(r, &t);
-	if (ret == 0) {
-		s.tx = t;
-		ret = in_transaction(&s, m, &in);
-	}
-	idmap_fini(&made);
-	return ret;
+	return ret ? ret : set_run(&s, m, in.if_in_state);
 }

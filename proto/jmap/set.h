@@ -9,6 +9,12 @@
 /* Fills i->patches, or refuses the item. 0, or < 0. */
 int patch_read(struct set *s, struct set_item *i);
 
+/* Takes room for so many items. 0, or requestTooLarge. */
+int set_limit(struct set *s, size_t n);
+/* An item for each member (creation ids or ids); NULL: none. */
+int set_add_map(struct set *s, struct json_object *map, enum set_kind kind);
+/* One transaction, the items, the response. */
+int set_run(struct set *s, const struct method *m, struct str if_in_state);
 /* The whole response. */
 void set_reply(struct set *s, const struct method *m,
 	const struct statez *before, const struct statez *after);

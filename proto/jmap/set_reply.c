@@ -1,5 +1,6 @@
 /*
- * The response of Foo/set: what was done, and a SetError for what was not.
+ * The response of Foo/set: what was done, and a SetError for what was not. That of
+ * Email/import is the part of it about what was to be created.
  */
 #include "proto/jmap/set.h"
 
@@ -19,13 +20,15 @@ static void write_error(const struct set_item *i, struct jw *w)
 		jw_key(w, STR("properties"));
 		jw_arr(w);
 		for (unsigned k = 0; k < i->bad_n; k++)
-			jw_strz(w, i->bad[k]);
-		if (i->bad_name.p)
-			jw_str(w, i->bad_name);
+			jw_str(w, i->bad[k]);
 		jw_arr_end(w);
 	}
 	if (i->existing.p && i->error == SET_ALREADY_EXISTS)
 		jw_kstr(w, "existingId", i->existing);
+	if (i->error == SET_BLOB_NOT_FOUND) {
+		jw_key(w, STR("notFound"));
+		jw_raw(w, i->missing);
+	}
 	jw_obj_end(w);
 }
 
@@ -122,11 +125,15 @@ void set_reply(struct set *s, const struct method *m,
 	jw_kstrz(w, "oldState", before->z);
 	jw_kstrz(w, "newState", after->z);
 	write_done(s, SET_CREATE, "created", w);
-	write_done(s, SET_UPDATE, "updated", w);
-	write_destroyed(s, w);
+	if (!s->import) {
+		write_done(s, SET_UPDATE, "updated", w);
+		write_destroyed(s, w);
+	}
 	write_refused(s, SET_CREATE, "notCreated", w);
-	write_refused(s, SET_UPDATE, "notUpdated", w);
-	write_refused(s, SET_DESTROY, "notDestroyed", w);
+	if (!s->import) {
+		write_refused(s, SET_UPDATE, "notUpdated", w);
+		write_refused(s, SET_DESTROY, "notDestroyed", w);
+	}
 	jw_obj_end(w);
 	req_reply_end(s->r);
 }

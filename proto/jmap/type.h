@@ -82,10 +82,10 @@ struct set_item {
 	enum set_error error;
 	bool retry; /* another item may clear the way */
 	const char *why;
-	const char *bad[4]; /* names of invalid properties */
+	struct str bad[8]; /* invalid properties: names, or paths */
 	unsigned bad_n;
-	struct str bad_name; /* one that is not in the table */
 	struct str existing; /* SET_ALREADY_EXISTS: existingId */
+	struct str missing;  /* SET_BLOB_NOT_FOUND: notFound, as JSON */
 };
 
 struct set {
@@ -96,6 +96,10 @@ struct set {
 	struct set_item *items;
 	size_t n;
 	struct idmap *made; /* creation ids of this very call */
+	/* Carries out a creation; what "created" then shows (PROP_BIT()s). */
+	int (*create)(struct set *s, struct set_item *i);
+	uint64_t created;
+	bool import; /* Email/import: there is nothing but creations */
 	bool flag;	    /* the type's own, from set_open */
 };
 
@@ -128,6 +132,11 @@ struct type_ops {
 	/* /set, NULL: unknownMethod. Each fills item->error when it refuses. */
 	const char *const *set_args;
 	int (*set_open)(struct set *s);
+	/* A property to create with that the table has not; NULL: none. */
+	bool (*create_prop)(struct str name);
+	/* Properties that are told of a new object, unless the client sent them;
+	 * 0: the default ones. */
+	uint64_t created;
 	int (*create)(struct set *s, struct set_item *i);
 	int (*update)(struct set *s, struct set_item *i);
 	int (*destroy)(struct set *s, struct set_item *i);

@@ -48,7 +48,8 @@ size_t prop_find(const struct jmap_type *type, struct str name);
 
 /* Refuses an item; returns 0, for the hook to pass on. */
 int set_refuse(struct set_item *i, enum set_error e, const char *why);
-/* SET_INVALID_PROPERTIES, adding one name (kept by reference). */
+/* SET_INVALID_PROPERTIES, adding one name or path (kept by reference). */
 int set_bad(struct set_item *i, const char *prop, const char *why);
+int set_bad_str(struct set_item *i, struct str prop, const char *why);
 /* An id or "#creationId" of that kind of object. False: not known. */
 bool set_ref(const struct set *s, char prefix, struct str ref, uint64_t *id_r);
