@@ -109,6 +109,12 @@ size_t mime_as_urls(struct str raw, struct arena *a, const struct str **out_r);
  */
 struct str mime_base_subject(struct str raw_subject, struct arena *a);
 
+/*
+ * A name in Normalization Form C (RFC 5198), in the arena. What is no UTF-8, or has a
+ * NUL in it, comes back as it is. Dear for a long text: the caller bounds it.
+ */
+struct str mime_nfc(struct str text, struct arena *a);
+
 /* Appends the decoded body (transfer encoding undone) of p. */
 void mime_decode(struct str raw, const struct mime_part *p, struct buf *out);
 /*
