@@ -45,6 +45,7 @@ static int done_read(struct tx *t, struct done *d, struct err *e)
 	int ret = db_stmt(t->db,
 		"SELECT upto, version FROM words_done WHERE id = 1", &s, e);
 
+	*d = (struct done){0};
 	if (ret < 0)
 		return ret;
 	ret = db_step(s, e);
