@@ -16,4 +16,5 @@
 #define ADMIN_OK 'k'
 #define ADMIN_ERROR 'e'
 
-enum admin_where { ADMIN_MASTER, ADMIN_STORE };
+/* ADMIN_STREAM: on to the store with the connection itself (transfer.h). */
+enum admin_where { ADMIN_MASTER, ADMIN_STORE, ADMIN_STREAM };

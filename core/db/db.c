@@ -338,6 +338,29 @@ int db_set_version(struct db *db, int64_t v, struct err *e)
 	return db_exec(db, sql, e);
 }
 
+int db_backup(struct db *db, const char *path, struct err *e)
+{
+	if (db->dead)
+		return refuse_dead(db, e);
+	return db->drv->backup(db, path, e);
+}
+
+int db_check(struct db *db, struct err *e)
+{
+	struct db_stmt *s;
+	int ret = db_stmt(db, db->drv->sql_check, &s, e);
+
+	if (ret < 0)
+		return ret;
+	ret = db_step(s, e);
+	if (ret > 0 && !str_eq(db_bytes(s, 0), STR("ok")))
+		ret = err_set(e, -EUCLEAN, "the database is damaged: %.*s",
+			(int)min_of(db_bytes(s, 0).n, (size_t)120),
+			db_bytes(s, 0).p);
+	db_done(s);
+	return min_of(ret, 0);
+}
+
 void db_checkpoint(struct db *db)
 {
 	db->drv->checkpoint(db);

@@ -77,6 +77,14 @@ int db_run(
 int db_number(struct db *db, int64_t *v_r, struct err *e, const char *sql,
 	const char *types, ...);
 
+/*
+ * A copy of the database as a new file: of the snapshot that db has open, or else
+ * of what is there when it begins. Others may write meanwhile. The file is not
+ * synced.
+ */
+int db_backup(struct db *db, const char *path, struct err *e);
+/* Reads all of it: -EUCLEAN and what is wrong first, or 0. */
+int db_check(struct db *db, struct err *e);
 /* Copies pages from the log back to the file in the background; never waits. */
 void db_checkpoint(struct db *db);
 /* Pages that stood in the log after this handle's last commit. */

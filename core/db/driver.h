@@ -34,11 +34,13 @@ struct db_driver {
 	struct str (*bytes)(struct db_stmt *s, int i);
 	bool (*is_null)(struct db_stmt *s, int i);
 	int64_t (*changes)(const struct db *db);
+	int (*backup)(struct db *db, const char *path, struct err *e);
 	void (*checkpoint)(struct db *db);
 	unsigned (*log_pages)(const struct db *db);
 	/* SQL that differs between drivers. */
 	const char *sql_begin_read, *sql_begin_write;
 	const char *sql_version, *sql_set_version; /* a number follows */
+	const char *sql_check; /* one row "ok", or what is wrong */
 };
 
 struct db {

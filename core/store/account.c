@@ -41,11 +41,17 @@ static struct account *account_new(struct store *s, uint64_t id)
 	return a;
 }
 
+/* Before another takes the place of its files: SQLite unlinks logs by name. */
+static void close_handles(struct account *a)
+{
+	for (; a->readers; a->readers--)
+		db_close(a->reader[a->readers - 1]);
+	db_close(steal(a->writer));
+}
+
 static void account_free(struct account *a)
 {
-	for (unsigned i = 0; i < a->readers; i++)
-		db_close(a->reader[i]);
-	db_close(a->writer);
+	close_handles(a);
 	digests_fini(&a->seen);
 	pthread_mutex_destroy(&a->writing);
 	pthread_mutex_destroy(&a->lock);
@@ -257,9 +263,7 @@ static void close_marked(struct account *a)
 	pthread_mutex_unlock(&s->lock);
 	if (!a->gone)
 		flush_seen(a);
-	for (; a->readers; a->readers--)
-		db_close(a->reader[a->readers - 1]);
-	db_close(steal(a->writer));
+	close_handles(a);
 	pthread_mutex_lock(&s->lock);
 	gone = a->gone;
 	if (gone) {
@@ -291,6 +295,8 @@ static void unpin(struct account *a)
 	check(a->refs > 0);
 	if (--a->refs)
 		return;
+	if (a->shut)
+		pthread_cond_broadcast(&s->changed);
 	cds_list_add_tail(&a->idle, &s->idle);
 	if (a->gone) {
 		mark_closing(a);
@@ -362,7 +368,7 @@ static int get_locked(
 	int ret;
 
 	*a_r = NULL;
-	while ((a = find(s, id)) && a->state != ACCOUNT_OPEN)
+	while ((a = find(s, id)) && (a->state != ACCOUNT_OPEN || a->shut))
 		pthread_cond_wait(&s->changed, &s->lock);
 	if (a && a->gone)
 		return err_set(e, -ENOENT, "the account was removed");
@@ -425,6 +431,68 @@ void account_gone(struct store *s, uint64_t id)
 	pthread_mutex_unlock(&s->lock);
 	if (!a)
 		delete_files(s, id);
+}
+
+/* Under the lock: nobody has it open, nobody opens it until it is unmapped. */
+static struct account *shut_out(struct store *s, uint64_t id)
+{
+	struct account *a;
+
+	while ((a = find(s, id)) && (a->state != ACCOUNT_OPEN || a->refs)) {
+		a->shut = true;
+		pthread_cond_wait(&s->changed, &s->lock);
+	}
+	if (a) {
+		mark_closing(a);
+		return a;
+	}
+	a = account_new(s, id);
+	a->state = ACCOUNT_CLOSING;
+	map_put(&s->accounts, &a->node, hash_u64(id));
+	return a;
+}
+
+/* A death in between leaves one of both whole: backup_sweep(). */
+static int swap_dirs(struct store *s, const char *live, const char *dir,
+	const char *dir_old, struct err *e)
+{
+	char *accounts = path_fmt("%s/accounts", s->dir);
+	int ret = 0;
+
+	if (rename(live, dir_old) < 0)
+		ret = err_sys(e, "move %s", live);
+	if (ret == 0 && rename(dir, live) < 0) {
+		ret = err_sys(e, "move %s", dir);
+		check(rename(dir_old, live) == 0);
+	}
+	if (ret == 0)
+		ret = dir_sync(accounts, e);
+	free(accounts);
+	return ret;
+}
+
+int account_replace(struct store *s, uint64_t id, const char *dir,
+	const char *dir_old, struct err *e)
+{
+	struct dir_account d;
+	struct account *a;
+	int ret;
+
+	pthread_mutex_lock(&s->lock);
+	a = shut_out(s, id);
+	pthread_mutex_unlock(&s->lock);
+	close_handles(a);
+	ret = dir_by_id(s, id, &d, e);
+	if (ret == 0)
+		ret = err_set(e, -ENOENT, "the account was removed");
+	if (ret > 0)
+		ret = swap_dirs(s, a->dir, dir, dir_old, e);
+	pthread_mutex_lock(&s->lock);
+	map_del(&s->accounts, &a->node);
+	account_free(a);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	return ret;
 }
 
 void accounts_close(struct store *s)

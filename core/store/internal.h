@@ -51,6 +51,7 @@ struct account {
 	unsigned refs;
 	bool quiet; /* being made: tells nobody */
 	bool gone;  /* removed: delete when refs == 0 */
+	bool shut;  /* its files will be others: newcomers wait */
 	char *dir;
 
 	pthread_mutex_t writing;
@@ -122,6 +123,15 @@ int account_create(struct store *s, uint64_t id, struct err *e);
 /* The account is not in the directory any more: its files go with its last
  * user. */
 void account_gone(struct store *s, uint64_t id);
+/*
+ * The files in dir take the place of the account's, which go to dir_old. Waits
+ * until nobody has it pinned (the caller must not); who wants it waits meanwhile.
+ * -ENOENT when it is not in the directory any more.
+ */
+int account_replace(struct store *s, uint64_t id, const char *dir,
+	const char *dir_old, struct err *e);
+/* Finishes the swap that a death interrupted; deletes what others left. */
+int backup_sweep(struct store *s, struct err *e);
 /* The housekeeper looks at it in so many milliseconds, or earlier. */
 void account_chore(struct account *a, uint64_t in_ms);
 int account_reader(struct account *a, struct db **db_r, struct err *e);
@@ -176,6 +186,7 @@ struct tx {
 	size_t moved_n, moved_cap;
 	uint64_t trash; /* mailbox with that role, when known */
 	bool trash_known;
+	bool mailbox_defer; /* the rules sleep: mailbox.c */
 };
 
 /* ---- change log ----------------------------------------------------------- */
@@ -238,8 +249,6 @@ int blob_recover(struct tx *t, struct err *e);
 
 /* data-dir/uploads/ is there, and empty. */
 int spool_sweep(struct store *s, struct err *e);
-/* Once it has ended. */
-const struct blob_id *spool_id(const struct spool *p);
 /* Its file gets that name, and is the caller's. */
 int spool_move(struct spool *p, const char *path, struct err *e);
 
@@ -251,6 +260,12 @@ void upload_wanted(struct account *a);
 uint64_t upload_due_in(struct account *a);
 /* The housekeeper: what is old goes. */
 void upload_chore(struct account *a);
+
+/* ---- lists ---------------------------------------------------------------- */
+
+/* The value of email.sort. */
+struct str email_sort_pack(
+	struct arena *a, struct str subject, struct str from, struct str to);
 
 /* ---- text index ----------------------------------------------------------- */
 

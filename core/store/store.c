@@ -139,6 +139,8 @@ int store_open(const char *data_dir, unsigned lru,
 	if (ret == 0)
 		ret = directory_open(s, e);
 	if (ret == 0)
+		ret = backup_sweep(s, e);
+	if (ret == 0)
 		ret = directory_sweep(s, e);
 	if (ret == 0)
 		ret = spool_sweep(s, e);

@@ -98,6 +98,44 @@ static void pass_on(struct admin_client *c, struct str words)
 	child_tell(&m->store, &h, words, NULL, 0);
 }
 
+/* Verbs that go on with the connection: contents never come through here. */
+static bool is_stream(struct str words)
+{
+	static const struct {
+		const char *words;
+		enum admin_where where;
+	} verbs[] = {
+#define VERB(fn, words, args, where, secret, arguments, help) {words, where},
+#include "cmd/admin.def"
+#undef VERB
+	};
+	for (size_t i = 0; i < countof(verbs); i++) {
+		struct str rest = words, want = str_of(verbs[i].words), w, have;
+		bool same = verbs[i].where == ADMIN_STREAM;
+		while (same && str_cut(&want, ' ', &w))
+			same = str_cut(&rest, '\0', &have) && str_eq(w, have);
+		if (same)
+			return true;
+	}
+	return false;
+}
+
+static void hand_on(struct admin_client *c, struct str words)
+{
+	struct master *m = c->s->m;
+	struct ctl_head h = {.type = CTL_STREAM};
+	if (m->store.state != CHILD_UP) {
+		fail(c, "the store is not there at the moment, try again");
+		return;
+	}
+	if (words.n > CTL_PACKET / 2) {
+		fail(c, "the command is too long");
+		return;
+	}
+	child_tell(&m->store, &h, words, &c->fd, 1);
+	client_free(c);
+}
+
 static struct admin_client *by_ticket(struct admin_server *s, uint64_t ticket)
 {
 	struct admin_client *c;
@@ -149,6 +187,8 @@ static void on_words(struct admin_client *c, struct str words)
 		run_status(c, str_eq(second, STR("--json")));
 	else if (str_eq(first, STR("reload")))
 		run_reload(c);
+	else if (is_stream(words))
+		hand_on(c, words);
 	else
 		pass_on(c, words);
 }

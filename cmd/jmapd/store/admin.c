@@ -130,9 +130,14 @@ static int run_token_revoke(struct admin_task *t, struct err *e)
 		t->st->store, t->arg[0], t->arg[1], &t->changed, e);
 }
 
-/* The master answers these itself. */
+/* The master answers these itself, */
 #define run_status NULL
 #define run_reload NULL
+/* and these come with their connection (transfer.c). */
+#define run_import NULL
+#define run_export NULL
+#define run_account_backup NULL
+#define run_account_restore NULL
 
 static const struct admin_verb verbs[] = {
 #define VERB(fn, words, args, where, secret, arguments, help) \

@@ -35,6 +35,7 @@ struct store_role {
 	struct exec *exec;
 	struct hasher *hasher;
 	struct subs *subs;
+	struct streams *streams; /* transfer.h */
 	struct notebook *notebook;
 	struct at_works at_work;
 	uint8_t key[SHA256_LEN]; /* of the login MACs */
@@ -66,6 +67,7 @@ struct known_account {
 	struct map_node node;
 	struct dir_account a;
 	bool gone;
+	uint64_t uploading; /* bytes of its uploads that come */
 };
 /* NULL: no such account. Main thread. */
 struct known_account *store_account(struct store_role *st, uint64_t id);

@@ -10,6 +10,7 @@
 #include "cmd/jmapd/store/admin.h"
 #include "cmd/jmapd/store/link.h"
 #include "cmd/jmapd/store/role.h"
+#include "cmd/jmapd/store/transfer.h"
 #include "conf/conf.h"
 #include "core/base/log.h"
 #include "core/mime/mime.h"
@@ -159,7 +160,9 @@ static void on_drain_tick(struct timer *t)
 {
 	struct store_role *st = container_of(t, struct store_role, drain_timer);
 	uint64_t now = loop_now_ms(st->loop);
-	if ((!st->calls && !exec_load(st->exec)) || now >= st->drain_end_ms) {
+	bool cut = streams_cut(st->streams);
+	if ((!st->calls && !exec_load(st->exec) && cut) ||
+		now >= st->drain_end_ms) {
 		loop_stop(st->loop, 0);
 		return;
 	}
@@ -200,6 +203,12 @@ static void on_packet(struct role *r, struct ctl_packet *p)
 		break;
 	case CTL_ADMIN:
 		admin_start(st, p->head.a, p->rest);
+		break;
+	case CTL_STREAM:
+		if (p->fds != 1)
+			break;
+		p->fds = 0; /* taken over */
+		stream_start(st->streams, p->fd[0], p->rest);
 		break;
 	case CTL_DRAIN:
 		drain(st, 1);
@@ -264,11 +273,13 @@ static int build(struct store_role *st, struct err *e)
 static void destroy(struct store_role *st)
 {
 	hasher_free(st->hasher);
-	exec_free(st->exec);
+	streams_join(st->streams);
+	exec_free(steal(st->exec));
 	loop_hooks(st->loop, NULL, NULL, NULL);
 	take_done(st);
 	for (unsigned i = 0; i < STORE_WORKERS; i++)
 		store_link_down(st, i);
+	streams_free(st->streams);
 	store_close(st->store);
 	subs_free(st->subs);
 	map_walk(&st->accounts, free_known, NULL);
@@ -285,6 +296,7 @@ static void prepare(struct store_role *st)
 	defer_init(&st->drain, on_drain);
 	timer_init(&st->drain_timer, on_drain_tick);
 	st->subs = subs_new();
+	st->streams = streams_new(st);
 	mime_setup();
 }
 

@@ -236,6 +236,39 @@ void subs_changed(void *ctx, const struct change *c)
 	unlock_account(a);
 }
 
+/* account_lock is held: all types are news. */
+static void tell_all(struct subs *s, struct sub *k)
+{
+	pthread_mutex_lock(&s->worker[k->worker].lock);
+	if (s->worker[k->worker].linked) {
+		k->missed = k->news = TYPE_ALL;
+		if (pay(s, k))
+			s->worker[k->worker].bell(s->worker[k->worker].ctx);
+		if (owes(k) && cds_list_empty(&k->debt))
+			cds_list_add_tail(
+				&k->debt, &s->worker[k->worker].debts);
+	}
+	pthread_mutex_unlock(&s->worker[k->worker].lock);
+}
+
+void subs_restored(struct subs *s, uint64_t account, uint32_t generation,
+	const uint64_t modseq[TYPES])
+{
+	struct sub *k;
+	rcu_read_lock();
+	struct sub_account *a = find(s, account);
+	if (!a) {
+		rcu_read_unlock();
+		return;
+	}
+	pthread_mutex_lock(&a->lock);
+	a->generation = generation;
+	memcpy(a->modseq, modseq, sizeof(a->modseq));
+	cds_list_for_each_entry (k, &a->subs, node)
+		tell_all(s, k);
+	unlock_account(a);
+}
+
 /* ---- coming and going ----------------------------------------------------- */
 
 void subs_link(struct subs *s, unsigned worker, uint64_t life,

@@ -44,6 +44,13 @@ void subs_remove(
 /* The change sink: after each commit, on the committing (registered) thread. */
 void subs_changed(void *ctx, const struct change *c);
 
+/*
+ * The account is another one since it was restored: everybody who watches it is told
+ * where all its types stand. In the account's write turn.
+ */
+void subs_restored(struct subs *s, uint64_t account, uint32_t generation,
+	const uint64_t modseq[TYPES]);
+
 /* Writes what did not fit. True when anything was written. */
 bool subs_repair(struct subs *s, unsigned worker);
 /* Is there anything that waits for room? */
