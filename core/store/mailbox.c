@@ -1,13 +1,15 @@
 /*
  * Mailboxes and the rules of their tree (RFC 8621 2): sibling names differ, a role
  * is given once, no loops, at most MAILBOX_DEPTH levels.
+ *
+ * Changes that are right only together (two mailboxes swap their names) break a rule
+ * in between: between mailbox_defer() and mailbox_judge() those rules sleep, all but
+ * that parents are there and that there is no loop.
  */
 #include <errno.h>
 
 #include "core/base/utf8.h"
 #include "core/store/internal.h"
-
-#define NAME_MAX_BYTES 255
 
 #define COLUMNS                                                            \
 	"id, parent, sort_order, subscribed, total_emails, unread_emails," \
@@ -84,7 +86,9 @@ static int with_role(
 	*id_r = 0;
 	if (role.n == 0)
 		return 0;
-	ret = db_number(t->db, &id, e, "SELECT id FROM mailbox WHERE role = ?",
+	/* While the rules sleep two may have it. */
+	ret = db_number(t->db, &id, e,
+		"SELECT id FROM mailbox WHERE role = ? ORDER BY id LIMIT 1",
 		"t", role);
 	*id_r = ret > 0 ? (uint64_t)id : 0;
 	return min_of(ret, 0);
@@ -125,13 +129,25 @@ int mailboxes_exist(struct tx *t, const uint64_t *ids, size_t n, struct err *e)
 
 /* ---- the rules ------------------------------------------------------------ */
 
+/* RFC 5198 2: no control characters, no line or paragraph separator, no mark of
+ * the byte order. */
+static bool character_ok(uint32_t cp)
+{
+	return cp >= 0x20 && !(cp >= 0x7f && cp < 0xa0) && cp != 0x2028 &&
+	       cp != 0x2029 && cp != 0xfeff;
+}
+
 static bool name_ok(struct str name)
 {
-	if (name.n == 0 || name.n > NAME_MAX_BYTES || !utf8_valid(name))
+	uint32_t cp;
+
+	if (name.n == 0 || name.n > MAILBOX_NAME || !utf8_valid(name))
 		return false;
-	for (size_t i = 0; i < name.n; i++)
-		if ((uint8_t)name.p[i] < 0x20 || name.p[i] == 0x7f)
+	while (name.n) {
+		name = str_skip(name, utf8_decode(name, &cp));
+		if (!character_ok(cp))
 			return false;
+	}
 	return true;
 }
 
@@ -170,7 +186,8 @@ static int check_parent(
 	if (ret < 0 || parent == 0)
 		return ret;
 	for (; parent; levels++) {
-		if (parent == id || levels >= MAILBOX_DEPTH)
+		if (parent == id ||
+			(levels >= MAILBOX_DEPTH && !t->mailbox_defer))
 			return MAILBOX_BAD_PARENT;
 		ret = parent_of(t, parent, &parent, e);
 		if (ret < 0)
@@ -185,33 +202,54 @@ static int check_name(
 	struct tx *t, const struct mailbox *m, uint64_t id, struct err *e)
 {
 	int64_t other;
-	int ret;
-
-	if (!name_ok(m->name))
-		return MAILBOX_BAD_NAME;
-	ret = db_number(t->db, &other, e,
+	int ret = db_number(t->db, &other, e,
 		"SELECT id FROM mailbox WHERE parent = ? AND name = ?"
-		" AND id <> ?",
+		" AND id <> ? LIMIT 1",
 		"iti", (int64_t)m->parent, m->name, (int64_t)id);
+
 	return ret > 0 ? MAILBOX_NAME_TAKEN : ret;
+}
+
+static int check_role(
+	struct tx *t, const struct mailbox *m, uint64_t id, struct err *e)
+{
+	int64_t other;
+	int ret = m->role.n ? db_number(t->db, &other, e,
+				      "SELECT id FROM mailbox WHERE role = ?"
+				      " AND id <> ? LIMIT 1",
+				      "ti", m->role, (int64_t)id)
+			    : 0;
+
+	return ret > 0 ? MAILBOX_ROLE_TAKEN : ret;
 }
 
 /* id 0: it is new. */
 static int judge(
 	struct tx *t, const struct mailbox *m, uint64_t id, struct err *e)
 {
-	uint64_t holder;
 	int ret = check_parent(t, id, m->parent, e);
 
-	if (ret != MAILBOX_OK)
+	if (ret == MAILBOX_OK && !name_ok(m->name))
+		ret = MAILBOX_BAD_NAME;
+	if (ret != MAILBOX_OK || t->mailbox_defer)
 		return ret;
 	ret = check_name(t, m, id, e);
-	if (ret != MAILBOX_OK)
-		return ret;
-	ret = with_role(t, m->role, &holder, e);
-	if (ret < 0)
-		return ret;
-	return holder && holder != id ? MAILBOX_ROLE_TAKEN : MAILBOX_OK;
+	return ret != MAILBOX_OK ? ret : check_role(t, m, id, e);
+}
+
+void mailbox_defer(struct tx *t, bool defer)
+{
+	t->mailbox_defer = defer;
+}
+
+int mailbox_judge(struct tx *t, uint64_t id, struct err *e)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	struct mailbox m;
+	int ret = mailbox_find(t, id, &tmp, &m, e);
+
+	check(!t->mailbox_defer);
+	return ret > 0 ? judge(t, &m, id, e) : ret;
 }
 
 /* ---- changes -------------------------------------------------------------- */
@@ -256,11 +294,22 @@ static int store_row(struct tx *t, const struct mailbox *m, struct err *e)
 		(int64_t)m->subscribed, m->name, m->role, (int64_t)m->id);
 }
 
+/* Whoever is the trash by now: the counts follow. */
+static int follow_trash(struct tx *t, uint64_t was, struct err *e)
+{
+	uint64_t is;
+	int ret;
+
+	t->trash_known = false;
+	ret = mailbox_trash(t, &is, e);
+	return ret < 0 || is == was ? ret : thread_retrash(t, was, is, e);
+}
+
 int mailbox_update(struct tx *t, const struct mailbox *m, struct err *e)
 {
 	struct arena tmp cleanup(arena_fini) = {0};
-	uint64_t trash, new_trash;
 	struct mailbox old;
+	uint64_t trash;
 	int ret = mailbox_find(t, m->id, &tmp, &old, e);
 
 	if (ret <= 0)
@@ -271,16 +320,9 @@ int mailbox_update(struct tx *t, const struct mailbox *m, struct err *e)
 	if (ret != MAILBOX_OK)
 		return ret;
 	ret = mailbox_trash(t, &trash, e);
-	if (ret < 0)
-		return ret;
-	ret = store_row(t, m, e);
-	if (ret < 0)
-		return ret;
-	t->trash_known = false;
-	ret = mailbox_trash(t, &new_trash, e);
-	if (ret == 0 && new_trash != trash)
-		ret = thread_retrash(t, trash, new_trash, e);
-	return ret;
+	if (ret == 0)
+		ret = store_row(t, m, e);
+	return ret ? ret : follow_trash(t, trash, e);
 }
 
 /* The emails of a mailbox, oldest first. */
@@ -334,22 +376,27 @@ int mailbox_destroy(
 {
 	struct arena tmp cleanup(arena_fini) = {0};
 	struct mailbox m;
+	uint64_t trash;
 	int64_t child;
 	int ret = mailbox_find(t, id, &tmp, &m, e);
 
 	if (ret <= 0)
 		return ret < 0 ? ret : MAILBOX_NOT_FOUND;
 	ret = db_number(t->db, &child, e,
-		"SELECT id FROM mailbox WHERE parent = ?", "i", (int64_t)id);
+		"SELECT id FROM mailbox WHERE parent = ? LIMIT 1", "i",
+		(int64_t)id);
 	if (ret != 0)
 		return ret < 0 ? ret : MAILBOX_HAS_CHILD;
 	if (m.total_emails && !remove_emails)
 		return MAILBOX_HAS_EMAIL;
-	ret = empty_out(t, id, e);
+	ret = mailbox_trash(t, &trash, e);
+	if (ret == 0)
+		ret = empty_out(t, id, e);
+	if (ret == 0)
+		ret = db_run(t->db, e, "DELETE FROM mailbox WHERE id = ?", "i",
+			(int64_t)id);
 	if (ret < 0)
 		return ret;
-	t->trash_known = false;
 	log_change(t, TYPE_MAILBOX, id, CHANGE_DESTROYED, false);
-	return db_run(
-		t->db, e, "DELETE FROM mailbox WHERE id = ?", "i", (int64_t)id);
+	return follow_trash(t, trash, e);
 }

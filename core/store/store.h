@@ -165,12 +165,13 @@ struct mailbox {
 };
 
 #define MAILBOX_DEPTH 16 /* levels of the tree (maxMailboxDepth) */
+#define MAILBOX_NAME 255 /* bytes (maxSizeMailboxName) */
 
 /* Outcomes of changes that the rules of RFC 8621 2.5 refuse. */
 enum mailbox_refusal {
 	MAILBOX_OK,
 	MAILBOX_NOT_FOUND,
-	MAILBOX_BAD_NAME,   /* empty, too long (> 255 bytes), control chars */
+	MAILBOX_BAD_NAME,   /* empty, too long, no Net-Unicode (RFC 5198) */
 	MAILBOX_NAME_TAKEN, /* a sibling has it */
 	MAILBOX_BAD_PARENT, /* no such mailbox, or a loop, or too deep */
 	MAILBOX_ROLE_TAKEN,
@@ -192,6 +193,14 @@ int mailbox_update(struct tx *t, const struct mailbox *m, struct err *e);
 int mailbox_destroy(
 	struct tx *t, uint64_t id, bool remove_emails, struct err *e);
 uint64_t mailbox_with_role(struct tx *t, struct str role); /* 0: none */
+/*
+ * Changes that are right only when all are made: while it is on, nobody asks whether
+ * a sibling has the name, another one the role, or the tree is too deep. Then whoever
+ * was made or changed is to be judged, and what a refusal names undone by a savepoint.
+ */
+void mailbox_defer(struct tx *t, bool defer);
+/* As it stands now; MAILBOX_OK also when it is gone. */
+int mailbox_judge(struct tx *t, uint64_t id, struct err *e);
 
 /* ---- emails and threads (RFC 8621 3, 4) ----------------------------------- */
 

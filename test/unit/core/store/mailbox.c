@@ -69,8 +69,11 @@ static void a_bad_name_is_refused(void **state)
 	struct fx *fx = begun();
 	char name[257];
 	uint64_t id;
+	/* The last ones: U+0085, U+2028, U+2029, U+FEFF (RFC 5198). */
 	static const struct str bad[] = {{"", 0}, {"a\nb", 3}, {"\x7f", 1},
-		{"a\0b", 3}, {"\xff", 1}, {"\xc3", 1}};
+		{"a\0b", 3}, {"\xff", 1}, {"\xc3", 1}, {"\xc2\x85", 2},
+		{"a\xe2\x80\xa8", 4}, {"\xe2\x80\xa9", 3},
+		{"\xef\xbb\xbfx", 4}};
 
 	for (size_t i = 0; i < countof(bad); i++)
 		assert_int_equal(
@@ -249,6 +252,96 @@ static void the_list_is_in_order(void **state)
 	fx_free(fx);
 }
 
+/* ---- changes that are right together -------------------------------------- */
+
+static int rename_to(struct fx *fx, uint64_t id, const char *name,
+	uint64_t parent, const char *role)
+{
+	struct mailbox m = {
+		.id = id,
+		.name = str_of(name),
+		.parent = parent,
+		.role = str_of(role),
+	};
+	int ret = mailbox_update(fx->t, &m, &fx->e);
+
+	assert_true(ret >= 0);
+	return ret;
+}
+
+static void two_mailboxes_swap_their_names(void **state)
+{
+	struct fx *fx = begun();
+	uint64_t a = made(fx, "a", 0), b = made(fx, "b", 0);
+
+	assert_int_equal(rename_to(fx, a, "b", 0, ""), MAILBOX_NAME_TAKEN);
+	mailbox_defer(fx->t, true);
+	assert_int_equal(rename_to(fx, a, "b", 0, ""), MAILBOX_OK);
+	assert_int_equal(rename_to(fx, b, "a", 0, ""), MAILBOX_OK);
+	mailbox_defer(fx->t, false);
+	assert_int_equal(mailbox_judge(fx->t, a, &fx->e), MAILBOX_OK);
+	assert_int_equal(mailbox_judge(fx->t, b, &fx->e), MAILBOX_OK);
+	fx_free(fx);
+}
+
+static void what_stays_wrong_is_judged_so(void **state)
+{
+	struct fx *fx = begun();
+	uint64_t a = made(fx, "a", 0), b = made(fx, "b", 0), low = 0, id;
+
+	for (int i = 0; i < MAILBOX_DEPTH; i++)
+		low = made(fx, "x", low);
+	mailbox_defer(fx->t, true);
+	assert_int_equal(rename_to(fx, a, "b", 0, "trash"), MAILBOX_OK);
+	assert_int_equal(rename_to(fx, b, "b", 0, "trash"), MAILBOX_OK);
+	assert_int_equal(create(fx, STR("y"), low, "", &id), MAILBOX_OK);
+	mailbox_defer(fx->t, false);
+	assert_int_equal(mailbox_judge(fx->t, a, &fx->e), MAILBOX_NAME_TAKEN);
+	assert_int_equal(rename_to(fx, b, "c", 0, "trash"), MAILBOX_ROLE_TAKEN);
+	assert_int_equal(mailbox_judge(fx->t, id, &fx->e), MAILBOX_BAD_PARENT);
+	assert_int_equal(mailbox_judge(fx->t, 4711, &fx->e), MAILBOX_OK);
+	fx_free(fx);
+}
+
+static void some_rules_never_sleep(void **state)
+{
+	struct fx *fx = begun();
+	uint64_t a = made(fx, "a", 0), b = made(fx, "b", a), id;
+
+	mailbox_defer(fx->t, true);
+	assert_int_equal(rename_to(fx, a, "a", b, ""), MAILBOX_BAD_PARENT);
+	assert_int_equal(rename_to(fx, a, "a", a, ""), MAILBOX_BAD_PARENT);
+	assert_int_equal(rename_to(fx, b, "b", 4711, ""), MAILBOX_BAD_PARENT);
+	assert_int_equal(rename_to(fx, b, "", a, ""), MAILBOX_BAD_NAME);
+	assert_int_equal(
+		create(fx, STR("c"), 4711, "", &id), MAILBOX_BAD_PARENT);
+	fx_free(fx);
+}
+
+/* RFC 8621 2, unreadThreads: the counts know one trash at any time. */
+static void the_trash_is_swapped_with_its_mail(void **state)
+{
+	struct fx *fx = begun();
+	uint64_t inbox = fx_role(fx, "inbox"), old = fx_role(fx, "trash");
+	uint64_t new = made(fx, "new", 0), both[] = {inbox, old}, id;
+
+	id = fx_add(fx, old, 1);
+	id = fx_add(fx, new, 1);
+	id = fx_add(fx, inbox, 1);
+	OK(email_update(fx->t, id, NULL, 0, both, 2, &fx->e));
+	mailbox_defer(fx->t, true);
+	assert_int_equal(rename_to(fx, new, "new", 0, "trash"), MAILBOX_OK);
+	OK(mailbox_destroy(fx->t, old, true, &fx->e));
+	mailbox_defer(fx->t, false);
+	assert_int_equal(mailbox_with_role(fx->t, STR("trash")), new);
+	assert_counts(fx, new, 1, 1, 1, 1);
+	assert_counts(fx, inbox, 1, 1, 1, 1);
+	OK(email_update(fx->t, id, NULL, 0, &new, 1, &fx->e));
+	assert_counts(fx, new, 2, 2, 2, 2);
+	assert_counts(fx, inbox, 0, 0, 0, 0);
+	fx_free(fx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +359,10 @@ int main(void)
 			emails_that_are_elsewhere_too_survive_their_mailbox),
 		cmocka_unit_test(mailbox_ids_are_not_used_again),
 		cmocka_unit_test(the_list_is_in_order),
+		cmocka_unit_test(two_mailboxes_swap_their_names),
+		cmocka_unit_test(what_stays_wrong_is_judged_so),
+		cmocka_unit_test(some_rules_never_sleep),
+		cmocka_unit_test(the_trash_is_swapped_with_its_mail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
