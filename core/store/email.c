@@ -383,26 +383,25 @@ static int insert_rows(struct tx *t, uint64_t id, const struct row *r,
 	int ret = db_run(t->db, e,
 		"INSERT INTO email (id, thread, received, sent, size,"
 		" flags, attachment, mailboxes, keywords, sha,"
-		" thread_keys) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"iiiiiiibtbb", (int64_t)id, (int64_t)r->thread, r->received,
+		" thread_keys, sort)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"iiiiiiibtbbb", (int64_t)id, (int64_t)r->thread, r->received,
 		n->sent_ms, (int64_t)r->size, r->flags,
 		(int64_t)n->has_attachment,
 		u64s_pack(a, r->mailboxes, r->mailboxes_n), r->keywords, r->sha,
-		r->keys);
+		r->keys, email_sort_pack(a, n->base_subject, n->from, n->to));
 
 	if (ret < 0)
 		return ret;
 	if (large)
 		return db_run(t->db, e,
 			"INSERT INTO body (id, card, subject, sender,"
-			" rcpt, raw) VALUES (?, ?, ?, ?, ?, NULL)",
-			"ibttt", (int64_t)id, n->card, n->subject, n->from,
-			n->to);
+			" rcpt, raw) VALUES (?, ?, '', '', '', NULL)",
+			"ib", (int64_t)id, n->card);
 	return db_run(t->db, e,
 		"INSERT INTO body (id, card, subject, sender, rcpt, raw)"
-		" VALUES (?, ?, ?, ?, ?, ?)",
-		"ibtttb", (int64_t)id, n->card, n->subject, n->from, n->to,
-		n->raw);
+		" VALUES (?, ?, '', '', '', ?)",
+		"ibb", (int64_t)id, n->card, n->raw);
 }
 
 static int insert_blob(struct tx *t, uint64_t id, const uint8_t *sha,

@@ -6,6 +6,8 @@
  * delivery): the first ones of all are among the first ones of each mailbox. Only
  * a window deep in the middle is found by sorting all.
  */
+#include "core/store/query.h"
+
 #include "core/store/internal.h"
 
 #define MERGE_MAX 256 /* mailboxes */

@@ -10,6 +10,7 @@
 
 #include "core/base/utf8.h"
 #include "core/store/internal.h"
+#include "core/store/query.h"
 
 #define COLUMNS                                                            \
 	"id, parent, sort_order, subscribed, total_emails, unread_emails," \

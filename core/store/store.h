@@ -235,8 +235,7 @@ struct email_new {
 	const struct str *message_ids;
 	size_t message_ids_n;
 	struct str base_subject;
-	/* Words for the text index, and for sorting; may be empty. */
-	struct str subject, from, to;
+	struct str from, to; /* email_first_name(), for sorting; may be empty */
 	bool delivery; /* it came from outside: EmailDelivery changes */
 };
 
@@ -274,25 +273,6 @@ int blob_email(
 /* Emails of a thread, by receivedAt, oldest first. n = 0: no such thread. */
 int thread_emails(struct tx *t, uint64_t thread, struct arena *a,
 	const uint64_t **ids_r, size_t *n_r, struct err *e);
-
-/*
- * A list view: the emails of one mailbox (0: of all) by receivedAt. position < 0
- * counts from the end. total is always exact and costs nothing.
- */
-struct email_query {
-	uint64_t mailbox;
-	bool ascending;
-	int64_t position;
-	uint64_t limit;
-};
-struct email_ids {
-	const uint64_t *at;
-	size_t n;
-	uint64_t position; /* of the first one, from 0 */
-	uint64_t total;
-};
-int email_query(struct tx *t, const struct email_query *q, struct arena *a,
-	struct email_ids *r, struct err *e);
 
 /* ---- deliveries whose answer may be lost (DESIGN.md 2) -------------------- */
 

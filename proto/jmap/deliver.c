@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "core/store/query.h"
 #include "proto/jmap/email_card.h"
 #include "proto/jmap/engine.h"
 
@@ -32,12 +33,10 @@ static void add_ids(struct ties *t, const struct mime_message *m,
 	t->n += n;
 }
 
-static struct str text_of(
+static struct str first_of(
 	const struct mime_message *m, struct str field, struct arena *a)
 {
-	struct str raw = mime_header_raw(m->root, field);
-
-	return raw.p ? mime_as_text(raw, a) : STR_NONE;
+	return email_first_name(mime_header_raw(m->root, field), a);
 }
 
 static int add(struct tx *t, const struct jmap_message *n,
@@ -66,9 +65,8 @@ static int add(struct tx *t, const struct jmap_message *n,
 			.message_ids_n = ties.n,
 			.base_subject = mime_base_subject(
 				mime_header_raw(m->root, STR("Subject")), a),
-			.subject = text_of(m, STR("Subject"), a),
-			.from = text_of(m, STR("From"), a),
-			.to = text_of(m, STR("To"), a),
+			.from = first_of(m, STR("From"), a),
+			.to = first_of(m, STR("To"), a),
 			.delivery = n->delivery,
 		},
 		id_r, thread_r, e);

@@ -350,6 +350,9 @@ static const struct type_ops ops = {
 	.query_args = query_args,
 	.query_open = email_query_open,
 	.query_page = email_query_page,
+	.query_touched = email_query_touched,
+	.query_immutable = email_query_immutable,
+	.query_count = email_query_count,
 };
 
 const struct jmap_type email_type = {

@@ -1,250 +1,216 @@
 /*
- * Email/query (RFC 8621 4.4): the Emails of a mailbox, or all, by receivedAt.
+ * Email/query and Email/queryChanges (RFC 8621 4.4, 4.5): the hooks.
  *
- * collapseThreads walks the list until the window is full; the total comes from the
- * mailbox's own count of threads, so that only a list of the whole account has to
- * be walked to its end.
+ * A list that looks for a text first brings the text index up to date and then
+ * begins a new snapshot, so that what its state promises to know it has looked at.
  */
+#include "proto/jmap/email_query.h"
+
 #include "proto/jmap/email.h"
+#include "proto/jmap/idset.h"
 #include "proto/jmap/json.h"
 
-enum { STRIDE = 512 };
-
 struct own {
-	struct email_query q;
-	bool nowhere; /* a mailbox that there is not: no Email is in it */
-	bool collapse;
+	struct email_filter *filter;
+	struct email_search q;
+	bool text;  /* the text index is asked */
+	bool fresh; /* it is up to date */
 };
-
-/* ---- filter and sort --------------------------------------------------------------------- */
-
-static int unsupported(struct query *q, const char *name)
-{
-	return req_error(q->r, ERROR_UNSUPPORTED_FILTER,
-		"\"%.60s\" is not built yet", name);
-}
-
-static int read_filter(
-	struct query *q, struct own *o, struct json_object *filter)
-{
-	struct str ref, id;
-
-	if (!filter)
-		return 0;
-	json_object_object_foreach(filter, name, value)
-	{
-		if (strcmp(name, "inMailbox") != 0)
-			return unsupported(q, name);
-		if (!json_text(value, &ref))
-			return req_error(q->r, ERROR_INVALID_ARGUMENTS,
-				"filter: inMailbox is no Id");
-		o->nowhere = !req_id(q->r, NULL, ref, &id) ||
-			     !id_parse('m', id, &o->q.mailbox) ||
-			     o->q.mailbox == 0;
-	}
-	return 0;
-}
-
-/* RFC 8620 5.5 Comparator. */
-static int read_comparator(
-	struct query *q, struct json_object *c, bool *ascending_r)
-{
-	struct str property = STR_NONE;
-
-	*ascending_r = true;
-	if (json_object_get_type(c) != json_type_object)
-		return req_error(q->r, ERROR_INVALID_ARGUMENTS,
-			"sort: not a Comparator[]");
-	json_object_object_foreach(c, name, value)
-	{
-		if (strcmp(name, "property") == 0) {
-			if (!json_text(value, &property))
-				property = STR_NONE;
-		} else if (strcmp(name, "isAscending") == 0) {
-			if (!json_flag(value, ascending_r))
-				return req_error(q->r, ERROR_INVALID_ARGUMENTS,
-					"sort: isAscending is no Boolean");
-		} else {
-			/* a collation, or what goes with another property */
-			return req_error(q->r, ERROR_UNSUPPORTED_SORT,
-				"\"%.60s\" is not built yet", name);
-		}
-	}
-	if (!property.p)
-		return req_error(q->r, ERROR_INVALID_ARGUMENTS,
-			"sort: a property is missing");
-	if (!str_eq(property, STR("receivedAt")))
-		return req_error(
-			q->r, ERROR_UNSUPPORTED_SORT, "only by receivedAt yet");
-	return 0;
-}
-
-static int read_sort(struct query *q, struct own *o, struct json_object *sort)
-{
-	size_t n = sort ? json_object_array_length(sort) : 0;
-	bool ascending;
-
-	for (size_t i = 0; i < n; i++) {
-		int ret = read_comparator(
-			q, json_object_array_get_idx(sort, i), &ascending);
-
-		if (ret)
-			return ret;
-		/* A second look at the same property decides nothing. */
-		if (i == 0)
-			o->q.ascending = ascending;
-	}
-	return 0;
-}
 
 int email_query_open(
 	struct query *q, struct json_object *filter, struct json_object *sort)
 {
 	struct own *o = arena_new(&q->r->arena, sizeof(*o));
-	int ret = arg_flag(q->r, q->args, "collapseThreads", &o->collapse);
+	int ret = arg_flag(q->r, q->args, "collapseThreads", &o->q.collapse);
 
 	q->own = o;
 	if (ret == 0)
-		ret = read_filter(q, o, filter);
-	return ret ? ret : read_sort(q, o, sort);
-}
-
-/* ---- one Email of each thread -------------------------------------------------------------- */
-
-/* Numbers that were there, in an open table; 0 is none of them. */
-struct seen {
-	uint64_t *at;
-	size_t cap, n;
-};
-
-static bool seen_before(struct seen *s, uint64_t v)
-{
-	size_t i;
-
-	if (s->n * 2 >= s->cap) {
-		struct seen bigger = {.cap = s->cap ? s->cap * 2 : 256};
-
-		bigger.at = mem_new(bigger.cap * sizeof(*bigger.at));
-		for (i = 0; i < s->cap; i++)
-			if (s->at[i])
-				seen_before(&bigger, s->at[i]);
-		free(s->at);
-		*s = bigger;
-	}
-	for (i = hash_u64(v) & (s->cap - 1); s->at[i];
-		i = (i + 1) & (s->cap - 1))
-		if (s->at[i] == v)
-			return true;
-	s->at[i] = v;
-	s->n++;
-	return false;
-}
-
-struct walk {
-	struct query *q;
-	struct own *o;
-	struct seen seen;
-	uint64_t want; /* exemplars; then it may end */
-	uint64_t *at;
-	size_t n, cap;
-	bool whole; /* the list came to its end */
-};
-
-static int take(struct walk *w, uint64_t id)
-{
-	struct arena tmp cleanup(arena_fini) = {0};
-	struct email m;
-	int ret = email_find(w->q->tx, id, 0, &tmp, &m, &w->q->r->err);
-
-	if (ret <= 0 || seen_before(&w->seen, m.thread))
-		return ret;
-	if (w->n == w->cap) {
-		w->cap = w->cap ? w->cap * 2 : 64;
-		w->at = mem_grow(w->at, w->cap * sizeof(*w->at));
-	}
-	w->at[w->n++] = id;
+		ret = email_filter_read(q->r, filter, &o->filter, &o->text);
+	if (ret == 0)
+		ret = email_sort_read(q->r, sort, &o->q.sort, &o->q.sort_n);
+	o->q.filter = o->filter;
 	return ret;
 }
 
-static int walk(struct walk *w)
+/* Once: a page and what was touched are of one snapshot. */
+static int freshen(struct query *q)
 {
-	struct email_query q = w->o->q;
-	struct email_ids page;
-	int ret = 0;
+	struct own *o = q->own;
+	int ret = o->text && !o->fresh ? req_read_indexed(q->r, &q->tx) : 0;
 
-	q.limit = STRIDE;
-	for (q.position = 0; w->n < w->want; q.position += STRIDE) {
-		struct arena tmp cleanup(arena_fini) = {0};
-
-		ret = email_query(w->q->tx, &q, &tmp, &page, &w->q->r->err);
-		for (size_t i = 0; i < page.n && ret >= 0; i++)
-			if (w->n < w->want)
-				ret = take(w, page.at[i]);
-		if (ret < 0)
-			return ret;
-		if (page.n < STRIDE) {
-			w->whole = true;
-			return 0;
-		}
-	}
-	return 0;
-}
-
-/* How many threads there are; UINT64_MAX: the walk must tell. */
-static int count_threads(struct query *q, struct own *o, uint64_t *n_r)
-{
-	struct mailbox m;
-	int ret;
-
-	*n_r = UINT64_MAX;
-	if (o->q.mailbox == 0)
-		return 0;
-	ret = mailbox_find(q->tx, o->q.mailbox, &q->r->arena, &m, &q->r->err);
-	*n_r = ret > 0 ? m.total_threads : 0;
-	return min_of(ret, 0);
-}
-
-static int collapsed(struct query *q, struct own *o, int64_t position,
-	uint64_t limit, struct email_ids *r)
-{
-	struct walk w = {.q = q, .o = o, .want = UINT64_MAX};
-	uint64_t total, first;
-	int ret = count_threads(q, o, &total);
-
-	if (ret < 0)
-		return ret;
-	if (position >= 0 && (total != UINT64_MAX || !q->want_total) &&
-		limit < (uint64_t)INT64_MAX)
-		w.want = (uint64_t)position + limit;
-	ret = walk(&w);
-	if (w.whole)
-		total = w.n;
-	if (position >= 0)
-		first = (uint64_t)position;
-	else
-		first = w.n - min_of(w.n, 0 - (uint64_t)position);
-	*r = (struct email_ids){.position = first, .total = total};
-	if (ret >= 0 && first < w.n) {
-		r->n = min_of(limit, w.n - first);
-		r->at = arena_dup(
-			&q->r->arena, w.at + first, r->n * sizeof(*r->at));
-	}
-	free(w.at);
-	free(w.seen.at);
-	return min_of(ret, 0);
+	o->fresh = true;
+	return ret;
 }
 
 int email_query_page(struct query *q, int64_t position, uint64_t limit,
 	struct email_ids *ids_r)
 {
 	struct own *o = q->own;
+	int ret = freshen(q);
 
-	*ids_r = (struct email_ids){.position = (uint64_t)max_of(position, 0)};
-	if (o->nowhere)
-		return 0;
-	if (o->collapse)
-		return collapsed(q, o, position, limit, ids_r);
+	if (ret)
+		return ret;
 	o->q.position = position;
 	o->q.limit = limit;
-	return email_query(q->tx, &o->q, &q->r->arena, ids_r, &q->r->err);
+	o->q.want_total = q->want_total;
+	return email_search(q->tx, &o->q, &q->r->arena, ids_r, &q->r->err);
+}
+
+/* ---- what may have moved (RFC 8620 5.6) ---------------------------------------- */
+
+static bool is_immutable(const struct email_filter *f)
+{
+	switch (f->kind) {
+	case FILTER_AND:
+	case FILTER_OR:
+	case FILTER_NOT:
+		for (size_t i = 0; i < f->n; i++)
+			if (!is_immutable(&f->sub[i]))
+				return false;
+		return true;
+	case FILTER_IN_MAILBOX:
+	case FILTER_OTHER_THAN:
+	case FILTER_ALL_KEYWORD:
+	case FILTER_SOME_KEYWORD:
+	case FILTER_NONE_KEYWORD:
+	case FILTER_KEYWORD:
+	case FILTER_NOT_KEYWORD:
+		return false;
+	default:
+		return true;
+	}
+}
+
+bool email_query_immutable(const struct query *q)
+{
+	const struct own *o = q->own;
+
+	for (size_t i = 0; i < o->q.sort_n; i++)
+		if (o->q.sort[i].kind >= SORT_KEYWORD)
+			return false;
+	return !o->filter || is_immutable(o->filter);
+}
+
+/* Does an Email's place depend on others of its Thread? */
+static bool asks_thread(const struct email_filter *f)
+{
+	if (f->kind > FILTER_NOT)
+		return f->kind >= FILTER_ALL_KEYWORD &&
+		       f->kind <= FILTER_NONE_KEYWORD;
+	for (size_t i = 0; i < f->n; i++)
+		if (asks_thread(&f->sub[i]))
+			return true;
+	return false;
+}
+
+static bool is_threaded(const struct own *o)
+{
+	for (size_t i = 0; i < o->q.sort_n; i++)
+		if (o->q.sort[i].kind >= SORT_ALL_KEYWORD)
+			return true;
+	return o->q.collapse || (o->filter && asks_thread(o->filter));
+}
+
+struct touched {
+	struct query *q;
+	struct buf ids; /* uint64_t each */
+	struct idset seen, threads;
+};
+
+static void add_email(struct touched *t, uint64_t id)
+{
+	if (idset_add(&t->seen, id))
+		buf_add(&t->ids, &id, sizeof(id));
+}
+
+static int add_thread(struct touched *t, uint64_t thread)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	const uint64_t *ids;
+	size_t n;
+	int ret;
+
+	if (!idset_add(&t->threads, thread))
+		return 0;
+	ret = thread_emails(t->q->tx, thread, &tmp, &ids, &n, &t->q->r->err);
+	for (size_t i = 0; i < n && ret == 0; i++)
+		add_email(t, ids[i]);
+	return ret;
+}
+
+/* The other Emails of an Email that is still there. */
+static int add_thread_of(struct touched *t, uint64_t id)
+{
+	struct arena tmp cleanup(arena_fini) = {0};
+	struct email m;
+	int ret = email_find(t->q->tx, id, 0, &tmp, &m, &t->q->r->err);
+
+	return ret > 0 ? add_thread(t, m.thread) : ret;
+}
+
+/* Threads that Emails joined or left. Their log is the Emails' own, so a modseq of
+ * the one type means the same for the other. */
+static int add_threads(struct touched *t, uint64_t since)
+{
+	struct query *q = t->q;
+	struct changes c;
+	uint64_t state;
+	int ret = tx_state(q->tx, TYPE_THREAD, &state, &q->r->err);
+
+	if (ret < 0 || since >= state)
+		return ret;
+	ret = tx_changes(
+		q->tx, TYPE_THREAD, since, 0, &q->r->arena, &c, &q->r->err);
+	if (ret)
+		return ret < 0 ? ret : ERROR_CANNOT_CALCULATE;
+	for (size_t i = 0; i < c.n && ret == 0; i++)
+		if (c.at[i].kind != CHANGE_DESTROYED)
+			ret = add_thread(t, c.at[i].id);
+	return ret;
+}
+
+static int find_touched(struct touched *t, uint64_t since)
+{
+	struct query *q = t->q;
+	bool threaded = is_threaded(q->own);
+	bool immutable = email_query_immutable(q);
+	struct changes c;
+	int ret = tx_changes(
+		q->tx, TYPE_EMAIL, since, 0, &q->r->arena, &c, &q->r->err);
+
+	if (ret)
+		return ret < 0 ? ret : ERROR_CANNOT_CALCULATE;
+	for (size_t i = 0; i < c.n && ret == 0; i++) {
+		/* What is the same for good is where it was. */
+		if (immutable && c.at[i].kind == CHANGE_UPDATED)
+			continue;
+		add_email(t, c.at[i].id);
+		if (threaded)
+			ret = add_thread_of(t, c.at[i].id);
+	}
+	return ret == 0 && threaded ? add_threads(t, since) : ret;
+}
+
+int email_query_touched(
+	struct query *q, uint64_t since, const uint64_t **ids_r, size_t *n_r)
+{
+	struct touched t = {.q = q};
+	int ret = freshen(q);
+
+	if (ret == 0)
+		ret = find_touched(&t, since);
+	*n_r = t.ids.n / sizeof(uint64_t);
+	*ids_r = arena_dup(&q->r->arena, t.ids.n ? t.ids.p : "", t.ids.n);
+	buf_fini(&t.ids);
+	idset_fini(&t.seen);
+	idset_fini(&t.threads);
+	return ret;
+}
+
+int email_query_count(
+	struct query *q, const uint64_t *ids, size_t n, uint64_t *count_r)
+{
+	struct own *o = q->own;
+
+	return email_search_count(q->tx, &o->q, ids, n, count_r, &q->r->err);
 }

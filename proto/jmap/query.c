@@ -38,7 +38,7 @@ static int read_window(struct query *q, struct window *v)
 	return ret;
 }
 
-static int read_query(struct query *q)
+int query_read(struct query *q)
 {
 	struct json_object *filter, *sort;
 	int ret =
@@ -50,26 +50,34 @@ static int read_query(struct query *q)
 	return ret ? ret : q->type->ops->query_open(q, filter, sort);
 }
 
-/* RFC 8620 5.5: where the anchor stands in the whole list, plus the offset. */
-static int find_anchor(struct query *q, struct window *v)
+/* RFC 8620 5.5: from where the anchor stands in the whole list, plus the offset. */
+static int page_by_anchor(
+	struct query *q, const struct window *v, struct email_ids *ids_r)
 {
-	struct email_ids all;
 	struct str id;
-	uint64_t number;
+	uint64_t number, first;
 	size_t i = 0;
 	int ret;
 
 	if (!req_id(q->r, NULL, v->anchor, &id) ||
 		!id_parse(q->type->id_prefix, id, &number))
 		return req_error(q->r, ERROR_ANCHOR_NOT_FOUND, "%s", "");
-	ret = q->type->ops->query_page(q, 0, INT64_MAX, &all);
+	ret = q->type->ops->query_page(q, 0, INT64_MAX, ids_r);
 	if (ret)
 		return ret;
-	while (i < all.n && all.at[i] != number)
+	while (i < ids_r->n && ids_r->at[i] != number)
 		i++;
-	if (i == all.n)
+	if (i == ids_r->n)
 		return req_error(q->r, ERROR_ANCHOR_NOT_FOUND, "%s", "");
-	v->position = max_of((int64_t)i + v->offset, 0);
+	if (v->offset < 0)
+		first = i - min_of(i, 0 - (uint64_t)v->offset);
+	else
+		first = i + (uint64_t)v->offset;
+	ids_r->position = first;
+	ids_r->total = ids_r->n;
+	first = min_of(first, ids_r->n);
+	ids_r->at += first;
+	ids_r->n = min_of(ids_r->n - first, (uint64_t)v->limit);
 	return 0;
 }
 
@@ -86,7 +94,7 @@ static int write_answer(struct query *q, const struct method *m,
 	jw_obj(w);
 	jw_kstrz(w, "accountId", q->r->account.z);
 	jw_kstrz(w, "queryState", state.z);
-	jw_kbool(w, "canCalculateChanges", false);
+	jw_kbool(w, "canCalculateChanges", q->type->ops->query_touched != NULL);
 	jw_ku64(w, "position", ids->position);
 	jw_key(w, STR("ids"));
 	jw_arr(w);
@@ -119,11 +127,10 @@ int verb_query(struct req *r, const struct method *m, struct json_object *args)
 	if (ret == 0)
 		ret = req_read(r, &q.tx);
 	if (ret == 0)
-		ret = read_query(&q);
-	if (ret == 0 && v.anchor.p)
-		ret = find_anchor(&q, &v);
+		ret = query_read(&q);
 	if (ret == 0)
-		ret = m->type->ops->query_page(
-			&q, v.position, (uint64_t)v.limit, &ids);
+		ret = v.anchor.p ? page_by_anchor(&q, &v, &ids)
+				 : m->type->ops->query_page(&q, v.position,
+					   (uint64_t)v.limit, &ids);
 	return ret ? ret : write_answer(&q, m, &v, &ids);
 }

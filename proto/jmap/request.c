@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "core/base/log.h"
+#include "core/store/text.h"
 #include "proto/jmap/json.h"
 #include "proto/jmap/raw.h"
 #include "proto/jmap/refs.h"
@@ -17,6 +18,7 @@
 
 /* Bytes of the longest error response besides its call id, and of the tail. */
 enum { ERROR_ROOM = 512, TAIL_ROOM = 512 };
+enum { INDEX_TRIES = 100 };
 
 static const char *const error_types[] = {
 #define METHOD_ERROR(name, type) [ERROR_##name] = type,
@@ -67,6 +69,24 @@ int req_read(struct req *r, struct tx **t_r)
 	}
 	*t_r = r->snapshot;
 	return 0;
+}
+
+int req_read_indexed(struct req *r, struct tx **t_r)
+{
+	/* Mail may come between the index and the snapshot, but not each time. */
+	for (int i = 0; i < INDEX_TRIES; i++) {
+		int ret = req_read(r, t_r);
+
+		if (ret == 0)
+			ret = text_behind(*t_r, &r->err);
+		if (ret <= 0)
+			return ret;
+		tx_end(steal(r->snapshot));
+		ret = text_catch_up(r->call->account, &r->err);
+		if (ret < 0)
+			return ret;
+	}
+	return err_set(&r->err, -EBUSY, "the text index is not up to date");
 }
 
 int req_write(struct req *r, struct tx **t_r)

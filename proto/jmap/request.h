@@ -81,6 +81,9 @@ int req_wants(struct req *r, size_t n);
 
 /* The request's snapshot. 0, or < 0. */
 int req_read(struct req *r, struct tx **t_r);
+/* The same, where all that it shows is in the text index: a new snapshot when the
+ * one that is there is not. Transactions that req_read() gave end then. */
+int req_read_indexed(struct req *r, struct tx **t_r);
 /* A write transaction of the caller's; a method error when this call may not. */
 int req_write(struct req *r, struct tx **t_r);
 /* It is committed: later reads must see it. */

@@ -15,6 +15,7 @@
 #include "core/base/jw.h"
 #include "core/base/map.h"
 #include "proto/jmap/email.h"
+#include "proto/jmap/email_query.h"
 #include "proto/jmap/method.h"
 
 /* What the object is made of. */
@@ -110,6 +111,16 @@ static void write_empty(struct jw *w, enum capability c)
 	jw_obj_end(w);
 }
 
+static void write_names(
+	struct jw *w, const char *key, const char *const *names)
+{
+	jw_key(w, str_of(key));
+	jw_arr(w);
+	for (; *names; names++)
+		jw_strz(w, *names);
+	jw_arr_end(w);
+}
+
 static void write_core(struct jw *w, const struct view *v)
 {
 	jw_key(w, str_of(capability_urn(CAP_CORE)));
@@ -121,9 +132,7 @@ static void write_core(struct jw *w, const struct view *v)
 	jw_ku64(w, "maxCallsInRequest", v->calls);
 	jw_ku64(w, "maxObjectsInGet", v->get);
 	jw_ku64(w, "maxObjectsInSet", v->set);
-	jw_key(w, STR("collationAlgorithms"));
-	jw_arr(w);
-	jw_arr_end(w);
+	write_names(w, "collationAlgorithms", email_collations);
 	jw_obj_end(w);
 }
 
@@ -137,10 +146,7 @@ static void write_mail(struct jw *w, const struct view *v)
 	jw_ku64(w, "maxSizeMailboxName", MAILBOX_NAME);
 	jw_ku64(w, "maxSizeAttachmentsPerEmail",
 		email_attachments_max(v->size_message));
-	jw_key(w, STR("emailQuerySortOptions"));
-	jw_arr(w);
-	jw_strz(w, "receivedAt");
-	jw_arr_end(w);
+	write_names(w, "emailQuerySortOptions", email_sort_names);
 	jw_kbool(w, "mayCreateTopLevelMailbox", true);
 	jw_obj_end(w);
 }

@@ -13,7 +13,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/jw.h"
-#include "core/store/store.h"
+#include "core/store/query.h"
 
 struct req; /* a request being worked on: request.h */
 struct idmap;
@@ -158,4 +158,8 @@ struct type_ops {
 	/* Do filter and sort look at immutable properties only (RFC 8620 5.6,
 	 * upToId)? NULL: no. */
 	bool (*query_immutable)(const struct query *q);
+	/* How many of these are in the list: it need not be looked through any
+	 * further. NULL: all of it is. */
+	int (*query_count)(struct query *q, const uint64_t *ids, size_t n,
+		uint64_t *count_r);
 };

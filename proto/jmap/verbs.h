@@ -11,6 +11,8 @@ int verb_changes(
 	struct req *r, const struct method *m, struct json_object *args);
 int verb_set(struct req *r, const struct method *m, struct json_object *args);
 int verb_query(struct req *r, const struct method *m, struct json_object *args);
+int verb_query_changes(
+	struct req *r, const struct method *m, struct json_object *args);
 
 /* ---- arguments; each returns 0 or a method error --------------------------- */
 
@@ -30,6 +32,9 @@ int arg_text(struct req *r, struct json_object *args, const char *name,
 /* NULL for null or absent; json_type_array or json_type_object else. */
 int arg_of_type(struct req *r, struct json_object *args, const char *name,
 	enum json_type type, struct json_object **v_r);
+
+/* "filter" and "sort" go to the type's query_open(). */
+int query_read(struct query *q);
 
 /* ---- states ---------------------------------------------------------------- */
 

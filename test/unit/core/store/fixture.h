@@ -16,6 +16,7 @@
 
 #include "core/base/log.h"
 #include "core/store/internal.h"
+#include "core/store/query.h"
 
 struct fx {
 	char dir[32];
