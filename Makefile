@@ -1,4 +1,5 @@
-# jmapd. `make` builds, `make unit` runs the unit tests, `make install` installs.
+# jmapd. `make` builds, `make unit` runs the unit tests, `make install` installs,
+# `make man` makes the manual pages.
 #
 #   BUILD=dir      where objects go (default: build)
 #   SAN=address    or undefined, thread: a build with that sanitizer
@@ -56,7 +57,7 @@ PROGRAMS := $(BUILD)/jmapd $(BUILD)/jmapctl
 UNIT_SRC := $(wildcard test/unit/*/*.c test/unit/*/*/*.c)
 UNIT     := $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 
-all: $(PROGRAMS)
+all: $(PROGRAMS) man
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -77,6 +78,22 @@ $(BUILD)/$(1): $(call objs,cmd/$(1)) $(foreach l,$(LAYERS),$(call lib,$(l)))
 		-Wl,--end-group $$(LIBS)
 endef
 $(foreach p,jmapd jmapctl,$(eval $(call PROGRAM,$(p))))
+
+# Manual pages stand beside what they describe; options and verbs in them come
+# from the tables.
+MAN := cmd/jmapd/jmapd.8 conf/jmapd.conf.5 cmd/jmapctl/jmapctl.1
+man: $(foreach m,$(MAN),$(BUILD)/man/$(notdir $(m)))
+$(BUILD)/man/options $(BUILD)/man/verbs: $(BUILD)/man/%: $(BUILD)/jmapctl
+	@mkdir -p $(@D)
+	$(BUILD)/jmapctl @man $* >$@.new
+	@mv $@.new $@
+define MANPAGE
+$(BUILD)/man/$(notdir $(1)): $(1).in $(BUILD)/man/options $(BUILD)/man/verbs
+	sed -e 's/@VERSION@/$(VERSION)/' \
+		-e '/^@OPTIONS@$$$$/{r $(BUILD)/man/options' -e 'd}' \
+		-e '/^@VERBS@$$$$/{r $(BUILD)/man/verbs' -e 'd}' $$< >$$@
+endef
+$(foreach m,$(MAN),$(eval $(call MANPAGE,$(m))))
 
 # test/unit/core/io/loop.c links with core/io and what core/io may use. Its
 # helpers (test/unit/*.h) are headers only.
@@ -105,6 +122,9 @@ print-%:
 install: all
 	install -D -m 755 $(BUILD)/jmapd $(DESTDIR)$(PREFIX)/sbin/jmapd
 	install -D -m 755 $(BUILD)/jmapctl $(DESTDIR)$(PREFIX)/bin/jmapctl
+	for m in jmapd.8 jmapd.conf.5 jmapctl.1; do install -D -m 644 \
+		$(BUILD)/man/$$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m \
+		|| exit 1; done
 	[ -e $(DESTDIR)/etc/jmapd.conf ] || \
 		install -D -m 644 conf/jmapd.conf $(DESTDIR)/etc/jmapd.conf
 
@@ -133,7 +153,7 @@ $(BUILD)/bench/%: $(BUILD)/test/bench/%.o $(call lib,core/io) $(call lib,core/ba
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-.PHONY: all unit install clean fuzz bench \
+.PHONY: all man unit install clean fuzz bench \
 	$(foreach l,$(LAYERS) cmd/jmapd cmd/jmapctl,unit-$(subst /,-,$(l)))
 .SECONDARY:
 

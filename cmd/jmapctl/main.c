@@ -155,6 +155,8 @@ int main(int argc, char **argv)
 	/* "watch" has options of its own. */
 	if (argc > 1 && !strcmp(argv[1], "watch"))
 		return watch_main(argc - 1, argv + 1);
+	if (argc == 3 && !strcmp(argv[1], "@man"))
+		return man_main(argv[2]);
 	while ((opt = getopt_long(argc, argv, "c:", longs, NULL)) != -1) {
 		if (opt == 'c')
 			conf_path = optarg;
