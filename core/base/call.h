@@ -22,6 +22,12 @@ enum call_kind {
 				 * fields (whole lines, CRLF) go on top of it; doubles
 				 * are told by the body. Answer: one uint16_t LMTP
 				 * status a recipient: 250 451 452 550 552 554 */
+	CALL_UPLOAD,	/* head: the type as the client says; body: the bytes.
+				 * Answer: 201 and the object of RFC 8620 6.1; 507:
+				 * there is no room */
+	CALL_DOWNLOAD,	/* head: struct call_range, blob id. Answer: 404, or
+				 * 200, 206, 416 with a struct call_found, and the
+				 * bytes as a stream */
 	CALL_KINDS,
 };
 
@@ -35,6 +41,20 @@ struct login {
 	uint32_t worker;
 	uint32_t version; /* of the account's credentials */
 	uint8_t mac[16];
+};
+
+/* Which bytes are wanted (RFC 9110 14.1.2). */
+struct call_range {
+	uint64_t first; /* UINT64_MAX: the last so many */
+	uint64_t last;	/* UINT64_MAX: up to the end */
+	uint32_t given; /* 0: all of them */
+	uint32_t none;	/* not one is sent: is it there, and how large? */
+};
+
+/* Which bytes follow. */
+struct call_found {
+	uint64_t first, length;
+	uint64_t total; /* of the whole */
 };
 
 #define CALL_F_WRITES 1u /* a method of it may change something */

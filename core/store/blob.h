@@ -26,8 +26,10 @@ struct spool;
 int spool_new(struct store *s, struct spool **p_r, struct err *e);
 /* -ENOSPC when there is no room. */
 int spool_add(struct spool *p, struct str bytes, struct err *e);
-/* All has come: it is synced, and *b_r is its digest. */
-int spool_end(struct spool *p, struct blob_id *b_r, struct err *e);
+/* All has come: it is synced. */
+int spool_end(struct spool *p, struct err *e);
+/* Its digest, once it has ended. */
+const struct blob_id *spool_id(const struct spool *p);
 uint64_t spool_size(const struct spool *p);
 /* The file goes with it, unless upload_keep() took it. */
 void spool_free(struct spool *p);

@@ -80,7 +80,7 @@ int spool_add(struct spool *p, struct str bytes, struct err *e)
 	return 0;
 }
 
-int spool_end(struct spool *p, struct blob_id *b_r, struct err *e)
+int spool_end(struct spool *p, struct err *e)
 {
 	int fd cleanup(fd_close) = open(p->path, O_WRONLY | O_CLOEXEC);
 
@@ -89,7 +89,6 @@ int spool_end(struct spool *p, struct blob_id *b_r, struct err *e)
 	if (fsync(fd) < 0)
 		return failed(p, e);
 	sha256_end(steal(p->hash), p->id.sha);
-	*b_r = p->id;
 	return 0;
 }
 

@@ -19,12 +19,13 @@ static uint64_t room(const struct request *q)
 	return most - min_of(most, (uint64_t)q->body.n);
 }
 
-static void on_data(struct request *q, struct str bytes)
+static size_t on_data(struct request *q, struct str bytes)
 {
 	if (bytes.n > room(q))
 		too_big(q);
 	else
 		buf_adds(&q->body, bytes);
+	return bytes.n;
 }
 
 static void on_eof(struct request *q)

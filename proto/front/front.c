@@ -38,6 +38,18 @@ static void serve_api(
 	request_new(f, s, r, &api_kind, NULL);
 }
 
+static void serve_upload(
+	struct front *f, struct stream *s, const struct http_request *r)
+{
+	request_new(f, s, r, &upload_kind, NULL);
+}
+
+static void serve_download(
+	struct front *f, struct stream *s, const struct http_request *r)
+{
+	request_new(f, s, r, &download_kind, NULL);
+}
+
 static void serve_not_built(
 	struct front *f, struct stream *s, const struct http_request *r)
 {
@@ -105,8 +117,8 @@ static const struct route {
 	{"/jmap/ws", false, true, GET, serve_upgrade},
 	{"/jmap/ws/", false, true, GET, serve_upgrade},
 	{"/jmap/ws-echo", false, false, ANY, serve_echo},
-	{"/jmap/upload/", true, false, POST, serve_not_built},
-	{"/jmap/download/", true, false, GET | HEAD, serve_not_built},
+	{"/jmap/upload/", true, false, POST, serve_upload},
+	{"/jmap/download/", true, false, GET | HEAD, serve_download},
 	{"/jmap/eventsource", false, false, GET | HEAD, serve_not_built},
 	{"/healthz", false, false, GET | HEAD, serve_health},
 };

@@ -2,8 +2,9 @@
  * struct front, and what its files ask of each other.
  *
  * front.c knows the paths; request.c is a request that needs a login, from its head
- * to its answer; api.c, session.c and jws.c are the kinds of such requests. A
- * WebSocket leaves its request behind and is a struct jws from then on.
+ * to its answer; api.c, session.c, upload.c, download.c and jws.c are the kinds of
+ * such requests. A WebSocket leaves its request behind and is a struct jws from then
+ * on.
  */
 #pragma once
 
@@ -28,11 +29,16 @@ struct request;
 
 /* What happens to a request once it is known whose it is. */
 struct request_kind {
+	/* Before: what of it must be remembered, in q->own. May be NULL. */
+	void (*open)(struct request *q, const struct http_request *r);
+	void (*fini)(struct request *q); /* frees q->own; may be NULL */
 	/* name: of the login; lives until the return. */
 	void (*start)(struct request *q, struct str name);
-	/* Body bytes; NULL: a body means nothing and is dropped. */
-	void (*data)(struct request *q, struct str bytes);
-	void (*eof)(struct request *q); /* may be NULL */
+	/* Body bytes; returns how many were taken, the rest comes again after
+	 * stream_resume(). NULL: a body means nothing and is dropped. */
+	size_t (*data)(struct request *q, struct str bytes);
+	void (*eof)(struct request *q);	 /* may be NULL */
+	void (*room)(struct request *q); /* of its stream; may be NULL */
 	void (*answer)(struct request *q, unsigned status, struct str body);
 };
 
@@ -45,6 +51,7 @@ struct request {
 	struct call call;
 	struct login login;
 	struct buf body;
+	void *own;		       /* of its kind */
 	struct ws_handshake handshake; /* of a WebSocket */
 	uint64_t content_length;
 	char peer[64];	/* for the log, when refused */
@@ -53,10 +60,12 @@ struct request {
 	bool json : 1;	  /* Content-Type: application/json */
 	bool eof : 1;	  /* the body is whole */
 	bool counted : 1; /* in share->requests */
+	bool uploads : 1; /* counted in share->uploads */
 	bool answered : 1;
 };
 
-extern const struct request_kind api_kind, session_kind, jws_kind;
+extern const struct request_kind api_kind, session_kind, jws_kind, upload_kind,
+	download_kind;
 
 /* Asks who it is, then starts it. hs: of a WebSocket, else NULL. */
 void request_new(struct front *f, struct stream *s,
@@ -66,10 +75,13 @@ void request_new(struct front *f, struct stream *s,
 void request_free(struct request *q);
 /* Is there room for one more of its connection? Then it counts. */
 bool request_count(struct request *q);
+bool request_count_upload(struct request *q);
 void request_uncount(struct request *q);
 /* Sends the call; its answer comes to kind->answer. body is taken over. */
 void request_submit(struct request *q, enum call_kind kind, unsigned flags,
 	struct buf *body);
+/* It is answered now; what comes of its body is dropped. */
+void request_answering(struct request *q);
 /* The one answer; no store may keep it. cache: the field's value. */
 void request_respond(struct request *q, unsigned status, const char *type,
 	const char *cache, struct str body);
@@ -78,6 +90,9 @@ void request_refuse(struct request *q, enum request_error t, const char *limit,
 	const char *detail);
 /* An answer of the backend that is no success, with or without a body. */
 void request_fail(struct request *q, unsigned status, struct str body);
+
+/* Is that the id of the login's account? */
+bool request_owns(const struct request *q, struct str account);
 
 /* What a WebSocket for JMAP wants of its handshake. */
 void jws_want(struct front *f, struct ws_want *want_r);

@@ -4,6 +4,7 @@
  */
 #include "conf/conf.h"
 #include "core/base/crypto.h"
+#include "core/base/ids.h"
 #include "core/base/log.h"
 #include "proto/front/priv.h"
 
@@ -16,11 +17,29 @@ bool request_count(struct request *q)
 	return true;
 }
 
+bool request_count_upload(struct request *q)
+{
+	if (q->s->share->uploads >= conf_get()->max_concurrent_upload)
+		return false;
+	q->s->share->uploads++;
+	q->uploads = true;
+	return true;
+}
+
 void request_uncount(struct request *q)
 {
 	if (q->counted)
 		q->s->share->requests--;
-	q->counted = false;
+	if (q->uploads)
+		q->s->share->uploads--;
+	q->counted = q->uploads = false;
+}
+
+bool request_owns(const struct request *q, struct str account)
+{
+	struct idz own = id_of('u', q->login.account);
+
+	return str_eq(account, str_n(own.z, own.n));
 }
 
 void request_free(struct request *q)
@@ -28,6 +47,8 @@ void request_free(struct request *q)
 	auth_unwait(&q->wait);
 	call_cancel(q->f->backend, &q->call);
 	request_uncount(q);
+	if (q->kind->fini)
+		q->kind->fini(q);
 	cds_list_del(&q->node);
 	buf_fini(&q->body);
 	secret_wipe(&q->login, sizeof(q->login));
@@ -55,8 +76,8 @@ void request_submit(struct request *q, enum call_kind kind, unsigned flags,
 	call_submit(q->f->backend, &q->call, &o, body);
 }
 
-/* From now on body bytes are dropped; the memory need not wait for the end. */
-static void answering(struct request *q)
+/* The memory of the body need not wait for the end. */
+void request_answering(struct request *q)
 {
 	check(!q->answered);
 	q->answered = true;
@@ -69,7 +90,7 @@ void request_respond(struct request *q, unsigned status, const char *type,
 {
 	const struct http_header field = {STR("Cache-Control"), str_of(cache)};
 
-	answering(q);
+	request_answering(q);
 	stream_respond(q->s, status, type, &field, 1, body);
 }
 
@@ -92,14 +113,14 @@ void request_fail(struct request *q, unsigned status, struct str body)
 		request_respond(q, status, "application/problem+json",
 			"no-store", body);
 	} else if (status == 401) {
-		answering(q);
+		request_answering(q);
 		auth_refuse(q->s, q->bearer);
 	} else if (status == 413) {
 		request_refuse(q, REQ_LIMIT, "maxSizeRequest", NULL);
 	} else if (status == 503) {
 		request_refuse(q, REQ_UNAVAILABLE, NULL, NULL);
 	} else {
-		answering(q);
+		request_answering(q);
 		stream_problem(q->s, status, NULL);
 	}
 }
@@ -128,8 +149,7 @@ static size_t on_data(struct stream *s, char *p, size_t n)
 		return n;
 	if (!q->known)
 		return 0;
-	q->kind->data(q, str_n(p, n));
-	return n;
+	return q->kind->data(q, str_n(p, n));
 }
 
 static void on_eof(struct stream *s)
@@ -141,6 +161,14 @@ static void on_eof(struct stream *s)
 		q->kind->eof(q);
 }
 
+static void on_room(struct stream *s)
+{
+	struct request *q = s->up;
+
+	if (q->kind->room)
+		q->kind->room(q);
+}
+
 static void on_done(struct stream *s, bool clean)
 {
 	request_free(s->up);
@@ -149,6 +177,7 @@ static void on_done(struct stream *s, bool clean)
 static const struct stream_ops request_ops = {
 	.on_data = on_data,
 	.on_eof = on_eof,
+	.on_room = on_room,
 	.on_done = on_done,
 };
 
@@ -179,6 +208,8 @@ void request_new(struct front *f, struct stream *s,
 	q->bearer = auth_is_bearer(r);
 	if (hs)
 		q->handshake = *hs;
+	if (k->open)
+		k->open(q, r);
 	if (n)
 		memcpy(q->peer, r->peer, n);
 	cds_list_add_tail(&q->node, &f->requests);

@@ -20,6 +20,15 @@ struct call {
 	void (*on_answer)(struct call *c, unsigned status, struct str body);
 	/* Streamed bodies: call_write() may go on. May be NULL otherwise. */
 	void (*on_room)(struct call *c);
+	/*
+	 * Streamed answers; NULL: it comes whole. on_head, then on_data as far as
+	 * took() lets it, then on_answer: with the same status when all has come,
+	 * with 503 when it broke off. What is no success may come as on_answer
+	 * alone.
+	 */
+	void (*on_head)(
+		struct call *c, unsigned status, const struct call_found *f);
+	void (*on_data)(struct call *c, struct str bytes);
 	/* The backend's own from here on. */
 	struct map_node node;
 	uint64_t id; /* 0: not under way */
@@ -47,6 +56,8 @@ struct backend_ops {
 	size_t (*write)(
 		struct backend *b, struct call *c, const char *p, size_t n);
 	void (*end)(struct backend *b, struct call *c);
+	/* So many bytes of on_data have gone on: as many more may come. */
+	void (*took)(struct backend *b, struct call *c, size_t n);
 	void (*cancel)(struct backend *b, struct call *c);
 	/* The answer of that call has left for the client (CALL_DELIVER). */
 	void (*seen)(struct backend *b, uint64_t call_id);

@@ -114,6 +114,8 @@ void call_start(struct store_call *c)
 		[CALL_API_WS] = start_api,
 		[CALL_RCPT] = start_rcpt,
 		[CALL_DELIVER] = deliver_start,
+		[CALL_UPLOAD] = upload_finish,
+		[CALL_DOWNLOAD] = download_start,
 	};
 	metrics_add(METRIC_CALLS, 1);
 	start[c->open.kind](c);
@@ -133,6 +135,13 @@ void call_spool(struct store_call *c, size_t n)
 {
 	c->link->st->spooled += n;
 	c->spool += n;
+}
+
+void call_unspool_some(struct store_call *c, size_t n)
+{
+	n = min_of(n, c->spool);
+	c->link->st->spooled -= n;
+	c->spool -= n;
 }
 
 void call_unspool(struct store_call *c)
@@ -192,6 +201,7 @@ void call_done(struct store_call *c)
 void call_refuse(struct store_call *c, unsigned status)
 {
 	c->status = status;
+	c->refused = true;
 	call_unspool(c);
 	if (reply_whole(c)) {
 		call_drop(c);
@@ -209,6 +219,8 @@ bool call_feed(struct store_call *c, bool *moved)
 		.status = c->status,
 	};
 	struct msg_chunk chunk = {.call = c->open.call};
+	if (c->download)
+		return download_feed(c, moved);
 	if (!c->reply_open) {
 		c->reply_open = store_link_put(
 			c->link, MSG_REPLY, &m, sizeof(m), STR_NONE, true);
@@ -252,6 +264,10 @@ void call_drop(struct store_call *c)
 	buf_fini(&c->answer);
 	if (c->delivery)
 		deliver_free(c->delivery);
+	if (c->upload)
+		upload_free(c);
+	if (c->download)
+		download_free(c->download);
 	free(c);
 	store_link_unref(l);
 }

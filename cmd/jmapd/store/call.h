@@ -17,7 +17,9 @@ struct store_call {
 	struct buf head, body;
 	uint64_t got;	      /* body bytes so far */
 	size_t spool;	      /* of them counted in st->spooled */
+	bool started;	      /* CALL_END came */
 	bool running;	      /* a thread has it */
+	bool refused;	      /* what still comes of its body is dropped */
 	bool seen;	      /* CALL_SEEN came: it may overtake call_done() */
 	bool dropped;	      /* nobody waits for the answer */
 	_Atomic bool writing; /* CALL_WRITING is on the ring */
@@ -33,6 +35,8 @@ struct store_call {
 	struct done done;
 	struct dir_account who;	   /* whose login it came with */
 	struct delivery *delivery; /* CALL_DELIVER */
+	struct upload *upload;	   /* CALL_UPLOAD */
+	struct download *download; /* CALL_DOWNLOAD */
 };
 
 /* The body is whole: run it. Main thread. */
@@ -41,8 +45,10 @@ void call_start(struct store_call *c);
 void call_done(struct store_call *c);
 /* From a running thread, before the first change. False: do not write. */
 bool call_writing(struct store_call *c);
-/* Counts request bytes that are kept; gives them back with the body. Main thread. */
+/* Counts request bytes that are kept; gives them back with the body, or some of them
+ * before. Main thread. */
 void call_spool(struct store_call *c, size_t n);
+void call_unspool_some(struct store_call *c, size_t n);
 void call_unspool(struct store_call *c);
 /* Frees it, or leaves that to call_done() while a thread has it. Main thread. */
 void call_drop(struct store_call *c);
@@ -64,3 +70,13 @@ void login_forget(struct store_link *l);
 void deliver_start(struct store_call *c);
 void deliver_seen(struct store_call *c);
 void deliver_free(struct delivery *d);
+/* upload.c; all on the main thread. Its head is there: begin. */
+void upload_begin(struct store_call *c);
+/* Bytes of its body. -EPROTO: the worker sends more than it may. */
+int upload_body(struct store_call *c, struct str bytes);
+void upload_finish(struct store_call *c);
+void upload_free(struct store_call *c);
+/* download.c */
+void download_start(struct store_call *c);
+bool download_feed(struct store_call *c, bool *moved); /* as call_feed() */
+void download_free(struct download *d);

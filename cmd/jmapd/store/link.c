@@ -100,6 +100,8 @@ static uint64_t body_max(const struct msg_call *m)
 		return conf_get()->max_size_request;
 	case CALL_DELIVER:
 		return conf_get()->max_size_message;
+	case CALL_UPLOAD:
+		return conf_get()->max_size_upload;
 	default:
 		return 0;
 	}
@@ -129,6 +131,8 @@ static int on_call(struct store_link *l, struct str rec)
 		call_refuse(c, 507);
 	else if (m.body_len != UINT64_MAX && m.body_len > body_max(&m))
 		call_refuse(c, 413);
+	else if (m.kind == CALL_UPLOAD)
+		upload_begin(c);
 	return 0;
 }
 
@@ -152,7 +156,9 @@ static int on_body(struct store_link *l, struct str rec)
 	struct store_call *c = call_find(l, m.call);
 	if (!c)
 		return 0; /* refused or cancelled meanwhile */
-	if (c->running || c->reply_open)
+	if (c->refused)
+		return 0; /* its worker does not know it yet */
+	if (c->started)
 		return -EPROTO;
 	if (c->got + bytes.n > c->open.body_len)
 		return -EPROTO;
@@ -164,6 +170,8 @@ static int on_body(struct store_link *l, struct str rec)
 		call_refuse(c, 507);
 		return 0;
 	}
+	if (c->open.kind == CALL_UPLOAD)
+		return upload_body(c, bytes);
 	call_spool(c, bytes.n);
 	buf_adds(&c->body, bytes);
 	give_credit(c, bytes.n);
@@ -187,11 +195,11 @@ static int on_chunk(struct store_link *l, uint16_t type, struct str rec)
 		c->seen = true;
 		if (!c->running)
 			call_replied(c);
-	} else {
-		if (c->running || c->reply_open ||
-			(c->open.body_len != UINT64_MAX &&
-				c->got != c->open.body_len))
+	} else if (!c->refused) {
+		if (c->started || (c->open.body_len != UINT64_MAX &&
+					  c->got != c->open.body_len))
 			return -EPROTO;
+		c->started = true;
 		call_start(c);
 	}
 	return 0;

@@ -42,6 +42,8 @@ struct asked {
 	bool streamed, opened, whole, ended, writing, wants_room;
 	struct buf answer;
 	unsigned status;
+	bool headed;	     /* of a streamed answer the head has come */
+	uint64_t left;	     /* its bytes that are still to come */
 	uint64_t uncredited; /* answer bytes taken, not yet told */
 };
 
@@ -217,6 +219,17 @@ static void on_publish(struct defer *d)
 	doorbell_ring(&r->link.store_bell);
 }
 
+/* Answer bytes are where they belong: the store may send as many more. */
+static void credit(struct rings *r, struct asked *k, size_t n)
+{
+	k->uncredited += n;
+	if (k->uncredited < MSG_WINDOW / 4)
+		return;
+	struct msg_credit m = {.call = k->c->id, .bytes = k->uncredited};
+	k->uncredited = 0;
+	put_or_wait(r, MSG_REPLY_CREDIT, &m, sizeof(m));
+}
+
 /* ---- the seam ------------------------------------------------------------- */
 
 static struct asked *ask(struct rings *r, struct call *c,
@@ -286,6 +299,11 @@ static void be_end(struct backend *b, struct call *c)
 	send_some(rings_of(b), k);
 }
 
+static void be_took(struct backend *b, struct call *c, size_t n)
+{
+	credit(rings_of(b), c->private, n);
+}
+
 static void be_cancel(struct backend *b, struct call *c)
 {
 	struct rings *r = rings_of(b);
@@ -325,6 +343,7 @@ static const struct backend_ops backend_ops = {
 	.open = be_open,
 	.write = be_write,
 	.end = be_end,
+	.took = be_took,
 	.cancel = be_cancel,
 	.seen = be_seen,
 	.watch = be_watch,
@@ -347,17 +366,32 @@ static void on_reply(struct rings *r, struct str rec)
 		return;
 	}
 	k->status = m.status;
+	if (!k->c->on_head)
+		return;
+	struct call_found f;
+	check(rest.n == sizeof(f));
+	memcpy(&f, rest.p, sizeof(f));
+	k->headed = true;
+	k->left = m.len;
+	k->c->on_head(k->c, m.status, &f);
 }
 
 static void on_reply_body(struct rings *r, struct asked *k, struct str rest)
 {
-	buf_adds(&k->answer, rest);
-	k->uncredited += rest.n;
-	if (k->uncredited < MSG_WINDOW / 4)
-		return;
-	struct msg_credit m = {.call = k->c->id, .bytes = k->uncredited};
-	k->uncredited = 0;
-	put_or_wait(r, MSG_REPLY_CREDIT, &m, sizeof(m));
+	if (k->headed) {
+		check(rest.n <= k->left);
+		k->left -= rest.n;
+		k->c->on_data(k->c, rest);
+	} else {
+		buf_adds(&k->answer, rest);
+		credit(r, k, rest.n);
+	}
+}
+
+/* A stream that ends early broke off in the store. */
+static void on_reply_end(struct rings *r, struct asked *k)
+{
+	answer(r, k, k->left ? 503 : k->status, buf_str(&k->answer));
 }
 
 static void on_chunk(struct rings *r, uint16_t type, struct str rec)
@@ -371,7 +405,7 @@ static void on_chunk(struct rings *r, uint16_t type, struct str rec)
 	if (type == MSG_REPLY_BODY)
 		on_reply_body(r, k, rest);
 	else if (type == MSG_REPLY_END)
-		answer(r, k, k->status, buf_str(&k->answer));
+		on_reply_end(r, k);
 	else
 		k->writing = true;
 }
@@ -571,7 +605,7 @@ void rings_unlink(struct rings *r)
 	buf_reset(&r->overflow);
 	cds_list_for_each_entry_safe (k, next, &r->all, all) {
 		/* Its end is unknown, or its body is gone. */
-		if (k->writing || (k->streamed && k->opened)) {
+		if (k->writing || (k->streamed && k->opened) || k->headed) {
 			cds_list_del(&k->all);
 			cds_list_add_tail(&k->all, &lost);
 		} else {

@@ -4,8 +4,8 @@
  *
  * Calls are numbered, sent as the ring has room and the window allows, and kept
  * until they are answered. When the store dies, its ring is read to the end first;
- * then a call that had begun to write, or whose body was streamed, is answered 503
- * (its end is unknown), and every other one is asked again of the next store. With
+ * then a call that had begun to write, whose body was streamed, or whose answer had
+ * begun to stream is answered 503 (its end is unknown), and every other one is asked again of the next store. With
  * no store for RINGS_PATIENCE_MS all are answered 503.
  */
 #pragma once

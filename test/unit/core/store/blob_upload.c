@@ -78,7 +78,7 @@ static void add(struct fx *fx, struct str raw)
 static int keep_within(struct fx *fx, struct str raw, uint64_t quota)
 {
 	struct spool *p cleanup(spool_free) = NULL;
-	struct blob_id b, want = id_of_raw(raw);
+	struct blob_id want = id_of_raw(raw);
 	int ret;
 
 	OK(spool_new(fx->s, &p, &fx->e));
@@ -86,8 +86,8 @@ static int keep_within(struct fx *fx, struct str raw, uint64_t quota)
 		OK(spool_add(p,
 			str_n(raw.p + at, min_of(raw.n - at, (size_t)30000)),
 			&fx->e));
-	OK(spool_end(p, &b, &fx->e));
-	assert_memory_equal(&b, &want, sizeof(b));
+	OK(spool_end(p, &fx->e));
+	assert_memory_equal(spool_id(p), &want, sizeof(want));
 	fx_begin(fx, TX_WRITE);
 	ret = upload_keep(fx->t, p, quota, &fx->e);
 	if (ret < 0)
@@ -216,7 +216,7 @@ static void what_is_undone_is_no_upload(void **state)
 
 	OK(spool_new(fx->s, &p, &fx->e));
 	OK(spool_add(p, large, &fx->e));
-	OK(spool_end(p, &b, &fx->e));
+	OK(spool_end(p, &fx->e));
 	fx_begin(fx, TX_WRITE);
 	OK(upload_keep(fx->t, p, QUOTA, &fx->e));
 	OK(upload_add(fx->t, STR("small"), QUOTA, &b, &fx->e));
@@ -410,11 +410,10 @@ static void spool_and_die(struct fx *fx)
 static void move_and_die(struct fx *fx)
 {
 	struct spool *p;
-	struct blob_id b;
 
 	OK(spool_new(fx->s, &p, &fx->e));
 	OK(spool_add(p, dying, &fx->e));
-	OK(spool_end(p, &b, &fx->e));
+	OK(spool_end(p, &fx->e));
 	fx_begin(fx, TX_WRITE);
 	OK(upload_keep(fx->t, p, QUOTA, &fx->e));
 }
