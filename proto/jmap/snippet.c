@@ -13,9 +13,9 @@
 #include "core/mime/mime.h"
 #include "core/mime/text.h"
 #include "core/store/text.h"
-#include "proto/jmap/email.h"
+#include "proto/jmap/email_query.h"
 #include "proto/jmap/json.h"
-#include "proto/jmap/types.h"
+#include "proto/jmap/verbs.h"
 
 #define PREVIEW_MAX 255		   /* octets: RFC 8621 5 */
 #define BODY_MAX ((size_t)1 << 20) /* bytes of one message's text */
@@ -23,8 +23,8 @@
 static const char *const names[] = {"accountId", "filter", "emailIds", NULL};
 
 struct queries {
-	struct str *at;
-	size_t n, cap;
+	struct str at[FILTER_CONDITIONS];
+	size_t n;
 };
 
 struct snippets {
@@ -37,70 +37,36 @@ struct snippets {
 
 /* ---- the filter ----------------------------------------------------------------------- */
 
-static void add_query(struct snippets *s, struct queries *q, struct str text)
+static void read_text(struct snippets *s, const struct email_filter *f)
 {
-	if (q->n == q->cap) {
-		struct queries more = {.n = q->n, .cap = max_of(q->cap * 2, 8)};
-
-		more.at = arena_new(&s->r->arena, more.cap * sizeof(*more.at));
-		for (size_t i = 0; i < q->n; i++)
-			more.at[i] = q->at[i];
-		*q = more;
-	}
-	q->at[q->n++] = text;
+	if (f->fields & TEXT_SUBJECT)
+		s->subject.at[s->subject.n++] = f->text;
+	if (f->fields & TEXT_BODY)
+		s->body.at[s->body.n++] = f->text;
 }
 
-static void read_condition(struct snippets *s, struct json_object *c)
+/* As deep as JSON may be (SCAN_DEPTH). */
+static void read_filter(struct snippets *s, const struct email_filter *f)
 {
-	struct str text;
-
-	json_object_object_foreach(c, name, value)
-	{
-		bool all = strcmp(name, "text") == 0;
-
-		if (!json_text(value, &text))
-			continue;
-		if (all || strcmp(name, "subject") == 0)
-			add_query(s, &s->subject, text);
-		if (all || strcmp(name, "body") == 0)
-			add_query(s, &s->body, text);
-	}
-}
-
-/* A filter that email_query_open() found good; as deep as JSON may be. */
-static void read_filter(struct snippets *s, struct json_object *f)
-{
-	struct json_object *operator, * conditions;
-	struct str name;
-
-	if (!json_member(f, "operator", &operator)) {
-		read_condition(s, f);
+	if (f->kind == FILTER_TEXT)
+		read_text(s, f);
+	if (f->kind != FILTER_AND && f->kind != FILTER_OR)
 		return;
-	}
-	if (!json_text(operator, & name) || str_eq(name, STR("NOT")) ||
-		!json_member(f, "conditions", &conditions))
-		return;
-	for (size_t i = 0; i < json_object_array_length(conditions); i++)
-		read_filter(s, json_object_array_get_idx(conditions, i));
+	for (size_t i = 0; i < f->n; i++)
+		read_filter(s, &f->sub[i]);
 }
 
-/* What is wrong with a filter is Email/query's to say. */
 static int open_filter(struct snippets *s, struct json_object *args)
 {
-	struct query q = {
-		.r = s->r,
-		.tx = s->tx,
-		.type = &email_type,
-		.args = args,
-	};
-	struct json_object *filter;
-	int ret = arg_of_type(s->r, args, "filter", json_type_object, &filter);
+	struct json_object *json;
+	struct email_filter *f;
+	bool text;
+	int ret = arg_of_type(s->r, args, "filter", json_type_object, &json);
 
-	if (ret || !filter)
-		return ret;
-	ret = email_query_open(&q, filter, NULL);
 	if (ret == 0)
-		read_filter(s, filter);
+		ret = email_filter_read(s->r, json, &f, &text);
+	if (ret == 0 && text)
+		read_filter(s, f);
 	return ret;
 }
 
@@ -165,6 +131,8 @@ static void write_one(
 		SIZE_MAX);
 	if (s->body.n)
 		mime_search_read(raw, BODY_MAX, &text);
+	if (text.body.n)
+		text.body.n--; /* the end of its last line */
 	write_snippet(w, "preview", buf_str(&text.body), &s->body, PREVIEW_MAX);
 	jw_obj_end(w);
 }
