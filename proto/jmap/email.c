@@ -347,6 +347,7 @@ static const struct type_ops ops = {
 	.create = email_create,
 	.update = email_set_update,
 	.destroy = email_set_destroy,
+	.now = email_now,
 	.query_args = query_args,
 	.query_open = email_query_open,
 	.query_page = email_query_page,

@@ -3,6 +3,9 @@
  * SetErrors. The Inbox is where deliveries go: it can be neither destroyed nor
  * robbed of its role.
  */
+#include "proto/jmap/mailbox.h"
+
+#include "core/mime/mime.h"
 #include "proto/jmap/json.h"
 #include "proto/jmap/types.h"
 #include "proto/jmap/verbs.h"
@@ -155,6 +158,22 @@ static bool role_known(struct str role)
 	return false;
 }
 
+static void set_name(struct set *s, struct set_item *i, struct mailbox *m,
+	const struct patch *p)
+{
+	struct str sent;
+
+	if (!json_text(p->value, &sent)) {
+		set_bad(i, "name", "no String");
+		return;
+	}
+	m->name = sent;
+	if (sent.n <= MAILBOX_NAME_INPUT)
+		m->name = mime_nfc(sent, &s->r->arena);
+	if (!str_eq(m->name, sent))
+		i->told |= PROP_BIT(P_NAME);
+}
+
 static void set_parent(struct set *s, struct set_item *i, struct mailbox *m,
 	const struct patch *p)
 {
@@ -195,8 +214,7 @@ static void set_prop(struct set *s, struct set_item *i, struct mailbox *m,
 	}
 	switch (p->prop) {
 	case P_NAME:
-		if (!json_text(p->value, &m->name))
-			set_bad(i, "name", "no String");
+		set_name(s, i, m, p);
 		break;
 	case P_PARENT_ID:
 		set_parent(s, i, m, p);
@@ -229,7 +247,8 @@ static int find_namesake(
 	for (size_t k = 0; ret == 0 && k < n; k++) {
 		struct idz id = id_of('m', all[k].id);
 
-		if (all[k].parent == m->parent && str_eq(all[k].name, m->name))
+		if (all[k].id != m->id && all[k].parent == m->parent &&
+			str_eq(all[k].name, m->name))
 			i->existing =
 				arena_str(&s->r->arena, str_n(id.z, id.n));
 	}
@@ -313,6 +332,24 @@ static int destroy(struct set *s, struct set_item *i)
 	return ret < 0 ? ret : refused(s, i, &m, ret);
 }
 
+static void defer(struct set *s, bool on)
+{
+	mailbox_defer(s->tx, on);
+}
+
+static int judge(struct set *s, struct set_item *i)
+{
+	struct mailbox m;
+	int ret = mailbox_find(s->tx, i->id, &s->r->arena, &m, &s->r->err);
+
+	if (ret > 0) {
+		ret = mailbox_judge(s->tx, i->id, &s->r->err);
+		if (ret > 0)
+			return refused(s, i, &m, ret);
+	}
+	return ret;
+}
+
 static int set_open(struct set *s)
 {
 	return arg_flag(s->r, s->args, "onDestroyRemoveEmails", &s->flag);
@@ -329,6 +366,12 @@ static const struct type_ops ops = {
 	.create = create,
 	.update = update,
 	.destroy = destroy,
+	.defer = defer,
+	.judge = judge,
+	.query_args = mailbox_query_args,
+	.query_open = mailbox_query_open,
+	.query_page = mailbox_query_page,
+	.query_touched = mailbox_query_touched,
 };
 
 const struct jmap_type mailbox_type = {

@@ -4,7 +4,9 @@
  * Creates come before updates before destroys. RFC 8620 asks for a valid final
  * state, not for valid steps: what another item of the call stands in the way of
  * (a name that is taken, a parent or a child that is still to come or to go) is
- * tried again as long as something else moves, at most PASSES times.
+ * tried again as long as something else moves, at most PASSES times. What then still
+ * waits is carried out together, if the type can say afterwards what is wrong: two
+ * Mailboxes swap their names.
  */
 #include "proto/jmap/set.h"
 
@@ -138,21 +140,30 @@ static int add_items(struct set *s, const struct input *in)
 	return ret;
 }
 
-/* RFC 8620 5.3 "created": whatever the client did not send itself. */
-static int render_created(struct set *s, struct set_item *i)
+static int render(struct set *s, struct set_item *i, uint64_t props)
 {
 	struct buf json cleanup(buf_fini) = {0};
-	uint64_t props = s->created;
 	bool found;
-	int ret;
+	int ret = get_render(s->r, s->tx, s->type, i->id, props, &json, &found);
 
-	for (size_t k = 0; k < i->patches_n; k++)
-		props &= ~PROP_BIT(i->patches[k].prop);
-	ret = get_render(s->r, s->tx, s->type, i->id, props | PROP_BIT(0),
-		&json, &found);
 	if (ret == 0)
 		i->reply = arena_str(&s->r->arena, buf_str(&json));
 	return ret;
+}
+
+/* RFC 8620 5.3 "created": whatever the client did not send itself. */
+static int created(struct set *s, struct set_item *i)
+{
+	struct idz id = id_of(s->type->id_prefix, i->id);
+	uint64_t props = s->created;
+
+	idmap_put(s->made, &s->r->arena, i->key,
+		arena_str(&s->r->arena, str_n(id.z, id.n)));
+	/* null asked for the default. */
+	for (size_t k = 0; k < i->patches_n; k++)
+		if (i->patches[k].value)
+			props &= ~PROP_BIT(i->patches[k].prop);
+	return render(s, i, props | i->told | PROP_BIT(0));
 }
 
 static int create(struct set *s, struct set_item *i)
@@ -166,35 +177,38 @@ static int create(struct set *s, struct set_item *i)
 
 static int try_create(struct set *s, struct set_item *i)
 {
-	struct idz id;
 	int ret = s->create(s, i);
 
-	if (ret || i->error != SET_OK)
+	return ret || i->error != SET_OK ? ret : created(s, i);
+}
+
+static int try_update(struct set *s, struct set_item *i)
+{
+	int ret = patch_read(s, i);
+
+	if (ret == 0 && i->error == SET_OK && i->patches_n > 0)
+		ret = s->type->ops->update(s, i);
+	if (ret || i->error != SET_OK || !i->told)
 		return ret;
-	id = id_of(s->type->id_prefix, i->id);
-	idmap_put(s->made, &s->r->arena, i->key,
-		arena_str(&s->r->arena, str_n(id.z, id.n)));
-	return render_created(s, i);
+	return render(s, i, i->told);
 }
 
 static int try_item(struct set *s, struct set_item *i)
 {
 	const struct type_ops *ops = s->type->ops;
-	int ret = 0;
 
 	i->error = SET_OK;
 	i->retry = false;
 	i->bad_n = 0;
+	i->told = 0;
+	i->reply = STR_NONE;
 	if (i->kind == SET_CREATE)
 		return try_create(s, i);
 	if (!set_ref(s, s->type->id_prefix, i->key, &i->id))
 		return set_refuse(i, SET_NOT_FOUND, NULL);
-	if (i->kind == SET_DESTROY)
-		return ops->destroy(s, i);
-	ret = patch_read(s, i);
-	if (ret == 0 && i->error == SET_OK && i->patches_n > 0)
-		ret = ops->update(s, i);
-	return ret;
+	if (ops->now)
+		i->id = ops->now(s->tx, i->id);
+	return i->kind == SET_DESTROY ? ops->destroy(s, i) : try_update(s, i);
 }
 
 /* *moved_r: something was carried out. */
@@ -216,19 +230,44 @@ static int pass(struct set *s, bool *moved_r, bool *wait_r)
 	return 0;
 }
 
+int set_passes(struct set *s, bool *wait_r)
+{
+	bool moved = true;
+	int ret = 0;
+
+	*wait_r = true;
+	for (int n = 0; n < PASSES && moved && *wait_r && ret == 0; n++) {
+		moved = *wait_r = false;
+		ret = pass(s, &moved, wait_r);
+	}
+	return ret;
+}
+
+/* An Email that came later may have given this one another id (RFC 8621 3). */
+static int follow(struct set *s)
+{
+	int ret = 0;
+
+	for (size_t k = 0; s->type->ops->now && k < s->n && ret == 0; k++) {
+		struct set_item *i = &s->items[k];
+		uint64_t now = s->type->ops->now(s->tx, i->id);
+
+		if (i->kind != SET_CREATE || i->error != SET_OK || now == i->id)
+			continue;
+		i->id = now;
+		ret = created(s, i);
+	}
+	return ret;
+}
+
 static int run_items(struct set *s)
 {
-	bool moved = true, wait = true;
+	bool wait;
+	int ret = set_passes(s, &wait);
 
-	for (int n = 0; n < PASSES && moved && wait; n++) {
-		int ret;
-
-		moved = wait = false;
-		ret = pass(s, &moved, &wait);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	if (ret == 0 && wait && s->type->ops->judge)
+		ret = set_together(s);
+	return ret ? ret : follow(s);
 }
 
 static bool anything_done(const struct set *s)

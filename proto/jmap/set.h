@@ -13,6 +13,11 @@ int patch_read(struct set *s, struct set_item *i);
 int set_limit(struct set *s, size_t n);
 /* An item for each member (creation ids or ids); NULL: none. */
 int set_add_map(struct set *s, struct json_object *map, enum set_kind kind);
+/* Tries what is not done, again and again as long as that helps. *wait_r: some still
+ * wait for others. 0, a method error, or < 0. */
+int set_passes(struct set *s, bool *wait_r);
+/* What waits is carried out together, as far as that is right. */
+int set_together(struct set *s);
 /* One transaction, the items, the response. */
 int set_run(struct set *s, const struct method *m, struct str if_in_state);
 /* The whole response. */

@@ -77,7 +77,8 @@ struct set_item {
 	struct patch *patches; /* create: no sub */
 	size_t patches_n;
 	uint64_t id;
-	struct str reply; /* create: the object as JSON */
+	uint64_t told;	  /* PROP_BIT()s that are not as the client sent them */
+	struct str reply; /* what it is told of the object, as JSON */
 	/* Why it was refused. */
 	enum set_error error;
 	bool retry; /* another item may clear the way */
@@ -140,6 +141,16 @@ struct type_ops {
 	int (*create)(struct set *s, struct set_item *i);
 	int (*update)(struct set *s, struct set_item *i);
 	int (*destroy)(struct set *s, struct set_item *i);
+	/*
+	 * Items that wait for each other are right only together: they are carried
+	 * out once more while the rules sleep (defer), and then each is judged as
+	 * it stands. Both or none.
+	 */
+	void (*defer)(struct set *s, bool on);
+	int (*judge)(struct set *s, struct set_item *i);
+	/* The id that an object has by now, after what this transaction did to it;
+	 * NULL: it keeps its own. */
+	uint64_t (*now)(const struct tx *t, uint64_t id);
 	/* /query. */
 	const char *const *query_args;
 	int (*query_open)(struct query *q, struct json_object *filter,
