@@ -31,6 +31,7 @@
 #define WAIT_MS 3000		   /* after a delivery */
 #define RETRY_MS 60000		   /* after a failure */
 #define COLUMNS 6
+#define MORE_BATCHES 16 /* of what came while a search caught up */
 
 /* ---- up to where ---------------------------------------------------------- */
 
@@ -334,32 +335,43 @@ static int batch_write(struct account *a, const struct batch *b, struct err *e)
 	return 1;
 }
 
-/* One batch, with `indexing` held. 1: more was there; 0: that was all. */
-static int step(struct account *a, struct err *e)
+/* One batch, with `indexing` held: it goes up to *upto_r, of emails below
+ * *next_r. 1; 0: nothing waited. */
+static int step(
+	struct account *a, uint64_t *upto_r, uint64_t *next_r, struct err *e)
 {
 	struct batch *b cleanup(batch_free) = mem_new(sizeof(*b));
 	int ret = batch_read(a, b, e);
 
 	if (ret < 0)
 		return ret;
+	*next_r = b->next_email;
+	*upto_r = b->began.upto;
 	if (b->upto == b->began.upto && b->began.same)
 		return 0;
 	ret = batch_write(a, b, e);
-	if (ret < 0)
-		return ret;
-	return ret == 0 || b->upto + 1 < b->next_email;
+	if (ret > 0)
+		*upto_r = b->upto;
+	return ret < 0 ? ret : 1;
 }
 
 int text_catch_up(struct account *a, struct err *e)
 {
-	int ret;
+	uint64_t upto, next, first = 0;
+	int ret, more = 0;
 
 	pthread_mutex_lock(&a->indexing);
-	do
-		ret = step(a, e);
-	while (ret > 0);
+	/* What was there at the call, and what comes meanwhile; but who searches
+	 * does not wait for the end of an import. */
+	do {
+		ret = step(a, &upto, &next, e);
+		if (ret > 0 && !first)
+			first = next;
+		if (ret > 0 && upto + 1 >= first)
+			more++;
+	} while (ret > 0 && more < MORE_BATCHES);
 	pthread_mutex_unlock(&a->indexing);
-	return ret;
+	return min_of(ret, 0);
 }
 
 /* ---- the housekeeper ------------------------------------------------------ */
@@ -391,15 +403,16 @@ void text_wanted(struct account *a, uint64_t next)
 
 void text_chore(struct account *a)
 {
+	uint64_t upto, next;
 	struct err e;
 	int ret;
 
 	/* Who is at it does all there is. */
 	if (pthread_mutex_trylock(&a->indexing))
 		return;
-	ret = step(a, &e);
+	ret = step(a, &upto, &next, &e);
 	pthread_mutex_unlock(&a->indexing);
-	if (ret > 0)
+	if (ret > 0 && upto + 1 < next)
 		account_chore(a, 0);
 	if (ret < 0) {
 		log_warn("account=%" PRIu64 " text index: %s", a->id, e.text);
