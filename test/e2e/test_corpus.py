@@ -4,12 +4,14 @@ agrees on what stands in it (test/lib/reader.py) but for what is listed and judg
 in test/lib/differences.py."""
 
 import datetime
+import re
 
 import pytest
 
 import corpus
 import jmap
 import reader
+from blob import Blobs
 from differences import DIFFERENCES
 
 COMMITTED = corpus.committed()
@@ -36,25 +38,54 @@ def shown_by(api, ids):
     return found
 
 
+# What a delivery puts on top (RFC 5321 4.4).
+TRACE = re.compile(rb"Return-Path: <bob@example\.net>\r\nReceived: from [^\n]*\n"
+                   rb"\tby [^\n]*\n\tfor [^\n]*\n\t[^\n]*\n")
+
+
 class Box:
-    """An account with all of them: what each carrier shows, by name."""
+    """An account with all of them: by name what was delivered with its trace
+    fields, as it is downloaded, and what Email/get shows."""
 
     def __init__(self, server):
         self.server = server
         self.account = server.add_account()
         corpus.deliver_all(server, self.account.name, ALL.values())
         self.http = jmap.HttpApi(server, self.account)
-        ids = self.http.emails(sort=[{"property": "receivedAt"}])
-        assert len(ids) == len(ALL)
-        self.ids = dict(zip(ALL, ids))
-        self.shown = dict(zip(ALL, shown_by(self.http, ids)))
+        self.blobs = Blobs(server, self.account)
+        self.bytes, self.shown = {}, {}
+        names = {raw: name for name, raw in ALL.items()}
+        for email in shown_by(self.http, self.http.emails()):
+            got = self.download(email["blobId"])
+            assert len(got) == email["size"]
+            # Byte for byte: else it is nobody's.
+            name = names.pop(got[TRACE.match(got).end():])
+            self.bytes[name] = got
+            self.shown[name] = email
+        assert not names, f"not there: {list(names.values())}"
+        self.ids = {name: email["id"] for name, email in self.shown.items()}
+
+    def download(self, blob_id):
+        r = self.blobs.download(blob_id)
+        assert r.status == 200, (r.status, blob_id)
+        return r.body
+
+    def close(self):
+        self.http.close()
+        self.blobs.close()
 
 
 @pytest.fixture(scope="module")
 def box(server):
     b = Box(server)
     yield b
-    b.http.close()
+    b.close()
+
+
+def test_all_are_downloaded_byte_for_byte(box):
+    assert set(box.bytes) == set(ALL)
+    for name, raw in ALL.items():
+        assert box.bytes[name].endswith(raw)
 
 
 # ---- what is shown -------------------------------------------------------------------
@@ -82,7 +113,7 @@ def sent_at(text):
         return when
 
 
-def as_read(email):
+def as_read(box, email):
     """An Email in the facets of reader.read()."""
     parts = leaves(email["bodyStructure"])
     values = email["bodyValues"]
@@ -100,20 +131,12 @@ def as_read(email):
     texts = [p for p in parts if p["type"].startswith("text/")]
     for i, p in enumerate(texts):
         said[f"text {i + 1}"] = reader.text_value(values[p["partId"]]["value"])
+    files = [p for p in parts if not p["type"].startswith(("text/",
+                                                           "message/"))]
+    for i, p in enumerate(files):
+        said[f"file {i + 1}"] = box.download(p["blobId"])
+        assert len(said[f"file {i + 1}"]) == p["size"]
     return said
-
-
-def both(box, name):
-    """What the reader and we say of a message; of files there is no text."""
-    said = reader.read(trace(box) + ALL[name])
-    shown = as_read(box.shown[name])
-    return ({f: v for f, v in said.items() if not f.startswith("file")},
-            shown)
-
-
-def trace(box):
-    return (b"Return-Path: <bob@example.net>\r\nReceived: from x\r\n\ty\r\n"
-            b"\tz\r\n\tw\r\n")
 
 
 READ = [*COMMITTED, "nested_60", "field_1mb", "list_500", "text_5mb",
@@ -122,9 +145,8 @@ READ = [*COMMITTED, "nested_60", "field_1mb", "list_500", "text_5mb",
 
 @pytest.mark.parametrize("name", READ)
 def test_an_independent_reader_agrees(box, name):
-    said, shown = both(box, name)
-    said["headers"] = said["headers"][2:]
-    shown["headers"] = shown["headers"][2:]
+    said = reader.read(box.bytes[name])
+    shown = as_read(box, box.shown[name])
     differ = {f for f in said if said[f] != shown.get(f)}
     listed = set(DIFFERENCES.get(name, ()))
     assert differ == listed, "\n".join(
@@ -257,7 +279,7 @@ def inner(box):
     for name in COMMITTED:
         mine = [p for p in leaves(box.shown[name]["bodyStructure"])
                 if p["type"] in ("message/rfc822", "message/global")]
-        its = [m for m in reader.messages(trace(box) + ALL[name])]
+        its = reader.messages(box.bytes[name])
         assert len(mine) == len(its), name
         yield from ((name, p["blobId"], m) for p, m in zip(mine, its) if m)
 
@@ -271,9 +293,8 @@ def test_messages_inside_of_messages_are_read_as_well(box):
         "fetchAllBodyValues": True})
     assert not got["notFound"] and not got["notParsable"], got
     for name, blob, message in found:
-        said, shown = reader.say(message), as_read(got["parsed"][blob])
-        assert {f for f in said if not f.startswith("file")
-                and said[f] != shown.get(f)} == set(), name
+        said, shown = reader.say(message), as_read(box, got["parsed"][blob])
+        assert {f for f in said if said[f] != shown.get(f)} == set(), name
 
 
 # ---- limits ---------------------------------------------------------------------------------
@@ -343,3 +364,37 @@ def test_what_is_made_to_be_slow_is_shown(box):
     assert email["preview"] == "text"
     assert len(email["headers"]) == 11
     assert [p["type"] for p in leaves(email["bodyStructure"])] == ["text/plain"]
+
+
+# ---- what is found ------------------------------------------------------------------------
+
+# By what the first samples are found; lines_cr is one line of a header, and nobody
+# can search for nothing.
+WORDS = {
+    "alternative": "fenster", "attachments": "report", "bounce": "undelivered",
+    "broken_boundary": "closed", "broken_header": "readable",
+    "cjk": "\u6765\u9031", "empty_parts": "only", "html_only": "prices",
+    "nested": "minutes", "plain": "harbour", "raw_8bit": "liegen",
+    "reply": "twelve", "rfc2231": "names", "nul": "end", "empty": None,
+    "lines_cr": None}
+
+
+def test_each_is_found_by_a_word_of_its_text(box):
+    words = {name: WORDS.get(name, corpus.word(name)) for name in ALL}
+    words = {name: word for name, word in words.items() if word}
+    missed = [name for name, ids in found_by(box.http, words).items()
+              if box.ids[name] not in ids]
+    assert missed == []
+
+
+def found_by(api, words):
+    """By name the ids that each word finds; many in one request."""
+    calls = [["Email/query", {"accountId": api.account_id,
+                              "filter": {"text": word}}, name]
+             for name, word in words.items()]
+    found = {}
+    for at in range(0, len(calls), 16):
+        for method, answer, name in api.calls(*calls[at:at + 16]):
+            assert method == "Email/query", (name, answer)
+            found[name] = answer["ids"]
+    return found
