@@ -78,23 +78,6 @@ static int keywords_pack(struct arena *a, const struct str *at, size_t n,
 	return 0;
 }
 
-static void keywords_unpack(
-	struct arena *a, const struct row *r, struct email *m)
-{
-	struct str rest = r->keywords, one;
-	struct str *at =
-		arena_new(a, (countof(flag) + rest.n / 2 + 1) * sizeof(*at));
-	size_t n = 0;
-
-	for (size_t i = 0; i < countof(flag); i++)
-		if (r->flags & 1ll << flag[i].bit)
-			at[n++] = flag[i].name;
-	while (str_cut(&rest, ' ', &one))
-		at[n++] = one;
-	m->keywords = at;
-	m->keywords_n = n;
-}
-
 /* ---- mailboxes ------------------------------------------------------------ */
 
 static int by_number(const void *a, const void *b)
@@ -465,51 +448,6 @@ int email_add(struct tx *t, const struct email_new *n, uint64_t *id_r,
 	*id_r = id;
 	*thread_r = r.thread;
 	return 0;
-}
-
-/* ---- reading -------------------------------------------------------------- */
-
-static int card_find(struct tx *t, uint64_t id, struct arena *a,
-	struct str *card_r, struct err *e)
-{
-	struct db_stmt *s;
-	int ret = db_stmt(t->db, "SELECT card FROM body WHERE id = ?", &s, e);
-
-	if (ret < 0)
-		return ret;
-	db_bind_i64(s, 1, (int64_t)id);
-	ret = db_step(s, e);
-	if (ret > 0)
-		*card_r = arena_str(a, db_bytes(s, 0));
-	db_done(s);
-	if (ret == 0)
-		return err_set(
-			e, -EUCLEAN, "email %" PRIu64 " has no body", id);
-	return ret;
-}
-
-int email_find(struct tx *t, uint64_t id, unsigned want, struct arena *a,
-	struct email *m_r, struct err *e)
-{
-	struct row r;
-	int ret = row_find(t, id, a, &r, e);
-
-	if (ret <= 0)
-		return ret;
-	*m_r = (struct email){
-		.id = id,
-		.thread = r.thread,
-		.size = r.size,
-		.received_ms = r.received,
-		.mailboxes = r.mailboxes,
-		.mailboxes_n = r.mailboxes_n,
-	};
-	memcpy(m_r->blob.sha, r.sha.p, SHA256_LEN);
-	if (want & EMAIL_WANT_KEYWORDS)
-		keywords_unpack(a, &r, m_r);
-	if (want & EMAIL_WANT_CARD)
-		ret = card_find(t, id, a, &m_r->card, e);
-	return ret;
 }
 
 /* ---- changes -------------------------------------------------------------- */
