@@ -7,7 +7,10 @@
 
 #include <errno.h>
 
+#include "core/store/blob.h"
 #include "proto/jmap/raw.h"
+
+enum { HEAD_PIECE = 65536 };
 
 static const char *const names[] = {
 #define BODY_PROP(n, name) name,
@@ -45,22 +48,38 @@ int email_whole_card(struct email_view *v)
 
 /* ---- header fields ---------------------------------------------------------------- */
 
+/*
+ * The front of a large message, where its whole header is in there: an empty line
+ * ends it, if nothing did before. Else the whole message.
+ */
+static int read_head(struct email_view *v, struct buf *head, struct str *s_r)
+{
+	int ret;
+
+	if (v->raw.n == 0 && v->m.size > HEAD_PIECE) {
+		ret = blob_piece(
+			v->tx, &v->m.blob, 0, HEAD_PIECE, head, &v->r->err);
+		if (ret < 0)
+			return ret;
+		*s_r = buf_str(head);
+		if (memmem(head->p, head->n, "\n\r\n", 3) ||
+			memmem(head->p, head->n, "\n\n", 2))
+			return 0;
+	}
+	ret = read_raw(v);
+	*s_r = buf_str(&v->raw);
+	return ret;
+}
+
 static int too_large(struct req *r)
 {
 	return req_wants(r, SIZE_MAX / 2);
 }
 
-/* header:* properties, and "headers" where it is wanted, of what is there. */
-static int write_fields(struct email_view *v, size_t at, size_t n,
-	const struct header_props *props, bool list, struct jw *w)
+/* header:* properties, and "headers" where it is wanted. */
+static int write_fields(struct email_view *v, const struct mime_header *h,
+	size_t n, const struct header_props *props, bool list, struct jw *w)
 {
-	struct arena tmp cleanup(arena_fini) = {0};
-	const struct mime_header *h;
-	int ret = read_raw(v);
-
-	if (ret)
-		return ret;
-	n = mime_fields_at(buf_str(&v->raw), at, n, &tmp, &h);
 	if (list) {
 		jw_key(w, STR("headers"));
 		if (!header_list_write(h, n, req_room(v->r), w))
@@ -75,8 +94,17 @@ static int write_fields(struct email_view *v, size_t at, size_t n,
 int email_headers(struct email_view *v, struct jw *w)
 {
 	bool list = v->props & PROP_BIT(EMAIL_HEADERS);
+	struct arena tmp cleanup(arena_fini) = {0};
+	struct buf head cleanup(buf_fini) = {0};
+	const struct mime_header *h;
+	struct str raw;
+	size_t n;
+	int ret = read_head(v, &head, &raw);
 
-	return write_fields(v, 0, SIZE_MAX, &v->get->headers, list, w);
+	if (ret)
+		return ret;
+	n = mime_fields_at(raw, 0, raw.n, &tmp, &h);
+	return write_fields(v, h, n, &v->get->headers, list, w);
 }
 
 /* ---- parts ------------------------------------------------------------------------ */
@@ -101,6 +129,10 @@ static int write_part(struct email_view *v, const struct card_part *p,
 {
 	const struct header_props *headers = &v->get->body_headers;
 	bool list = props & 1u << BODY_HEADERS;
+	struct arena tmp cleanup(arena_fini) = {0};
+	const struct mime_header *h;
+	size_t n;
+	int ret;
 
 	jw_obj(w);
 	for (int b = 0; b < BODY_KEPT; b++) {
@@ -114,7 +146,12 @@ static int write_part(struct email_view *v, const struct card_part *p,
 	}
 	if (!list && headers->n == 0)
 		return req_fits(v->r);
-	return write_fields(v, p->header_at, p->header_n, headers, list, w);
+	ret = read_raw(v);
+	if (ret)
+		return ret;
+	n = mime_fields_at(
+		buf_str(&v->raw), p->header_at, p->header_n, &tmp, &h);
+	return write_fields(v, h, n, headers, list, w);
 }
 
 static int write_tree(struct email_view *v, size_t i, size_t depth,

@@ -130,6 +130,7 @@ MESSAGES = {
     "empty": top("empty", multi("mixed", "b")),
     "large": top("large", "".join(
         f"X-Large: {'x' * 900}\r\n" for _ in range(100)) + "\r\nbody\r\n"),
+    "big": top("big", "X-Big: 1\r\nX-Big: 2\r\n\r\n" + "a line\r\n" * 20000),
 }
 
 
@@ -331,6 +332,19 @@ def test_email_get_header_keeps_the_capitals_of_the_request(get):
              "header:Subject:asText"]
     got = get("fields", *names)
     assert {n: got[n] for n in names} == dict.fromkeys(names, "Grüße and more")
+
+
+def test_email_get_headers_of_a_message_that_is_a_file(get):
+    got = get("big", "headers", "header:X-Big:all", "header:Subject:asText",
+              "header:X-None")
+    assert [h["name"] for h in got["headers"]][-6:] == [
+        "From", "Subject", "MIME-Version", "Date", "X-Big", "X-Big"]
+    assert got["header:X-Big:all"] == [" 1", " 2"]
+    assert got["header:Subject:asText"] == "big"
+    assert got["header:X-None"] is None
+    got = get("large", "header:X-Large:asText", "header:Subject")
+    assert got["header:X-Large:asText"] == "x" * 900
+    assert got["header:Subject"] == " large"
 
 
 def test_email_get_header_named_twice_comes_once(get):

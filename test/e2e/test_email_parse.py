@@ -5,6 +5,7 @@ import quopri
 
 import pytest
 
+from blob import Blobs
 from mail import deliver
 
 OPTIONS = {"max-objects-in-get": 20, "max-size-response": 65536}
@@ -186,6 +187,38 @@ def test_email_parse_a_whole_message(api):
     assert got["textBody"] == e["textBody"]
     assert (got["size"], got["subject"]) == (e["size"], "plain")
     assert values(got) == ["this is plain\n"]  # LMTP ends a line
+
+
+def test_email_parse_an_upload(api):
+    text = message("up", leaf("up"), attached(message("in"), "base64"))
+    with Blobs(api.server, api.account) as blobs:
+        blob = blobs.upload(text.encode())
+    got = parse(api, blob, "subject", "size", "blobId", "attachments",
+                "bodyValues", fetchAllBodyValues=True)
+    assert (got["subject"], got["size"], got["blobId"]) == (
+        "up", len(text), blob)
+    assert values(got) == ["this is up"]
+    inside = got["attachments"][0]["blobId"]
+    assert parse(api, inside, "subject") == {"subject": "in"}
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "base64", "quoted-printable"])
+def test_email_parse_its_parts_can_be_downloaded(api, encoding):
+    blob = inner(api, encoding)
+    with Blobs(api.server, api.account) as blobs:
+        for i in range(3):
+            got = parse(api, blob, "bodyStructure",
+                        bodyProperties=["blobId", "size", "type", "subParts"])
+            for p in got["bodyStructure"]["subParts"] or []:
+                r = blobs.download(p["blobId"])
+                assert (r.status, len(r.body)) == (200, p["size"])
+                if p["type"].startswith("text/"):
+                    assert r.body.startswith(b"this is ")
+                else:
+                    assert r.body.startswith(b"From: ")
+                    blob = p["blobId"]
+            if encoding == "quoted-printable" and i == 1:
+                break
 
 
 @pytest.mark.parametrize("encoding, levels", [
