@@ -1,6 +1,7 @@
 #include "proto/jmap/blob.h"
 
 #include "core/mime/mime.h"
+#include "proto/jmap/blob_stream.h"
 
 /* Only what lies within the bytes: the id is the client's word. */
 static bool decode(struct str in, uint64_t offset, uint64_t length,
@@ -57,4 +58,11 @@ int blob_bytes(struct req *r, struct tx *t, struct str id, struct buf *out)
 		return blob_read(t, &b, out, &r->err);
 	ret = blob_read(t, &b, &raw, &r->err);
 	return ret > 0 ? decode_part(buf_str(&raw), &part, out) : ret;
+}
+
+int blob_exists(struct req *r, struct tx *t, struct str id)
+{
+	struct blob_stream *s cleanup(blob_stream_free) = blob_stream_new(id);
+
+	return s ? blob_stream_find(s, t, &r->err) : 0;
 }

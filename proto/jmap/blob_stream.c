@@ -170,6 +170,17 @@ static int count(struct blob_stream *s, struct tx *t, struct err *e)
 	return is_whole(s);
 }
 
+int blob_stream_find(struct blob_stream *s, struct tx *t, struct err *e)
+{
+	int ret = s->found ? 1 : find(s, t, e);
+
+	if (ret <= 0 || s->n == 1)
+		return ret;
+	while ((ret = count(s, t, e)) == BLOB_STREAM_MORE)
+		;
+	return ret;
+}
+
 int blob_stream_size(
 	struct blob_stream *s, struct tx *t, uint64_t *size_r, struct err *e)
 {

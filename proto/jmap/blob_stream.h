@@ -20,6 +20,8 @@ struct blob_stream *blob_stream_new(struct str id);
 void blob_stream_free(struct blob_stream *s);
 CLEANUP_PTR(struct blob_stream, blob_stream_free)
 
+/* Is it there? 1, 0, < 0. Cheap, but for a part of an encoded part. */
+int blob_stream_find(struct blob_stream *s, struct tx *t, struct err *e);
 /* How large is it? 1: *size_r says so; BLOB_STREAM_MORE: call again; 0: there is no
  * such blob; < 0. */
 #define BLOB_STREAM_MORE 2

@@ -3,6 +3,7 @@
  */
 #include "proto/jmap/method.h"
 
+#include "proto/jmap/blob.h"
 #include "proto/jmap/email.h"
 #include "proto/jmap/scan.h"
 #include "proto/jmap/snippet.h"

@@ -50,9 +50,6 @@ static void a_wrong_method_is_405_with_allow(void **state)
 
 static void what_is_not_built_is_501(void **state)
 {
-	assert_int_equal(status_of(*state, "POST", "/jmap/upload/u1/"), 501);
-	assert_int_equal(
-		status_of(*state, "GET", "/jmap/download/u1/b/name.txt"), 501);
 	assert_int_equal(status_of(*state, "GET", "/jmap/eventsource"), 501);
 }
 
