@@ -37,6 +37,21 @@ static bool is_type(struct str s)
 
 /* ---- parameters ------------------------------------------------------------------ */
 
+/* RFC 2231 7: attribute-char. */
+static bool is_attribute(char c)
+{
+	return c > ' ' && c < 0x7f && !strchr("()<>@,;:\\\"/[]?=*'%", c);
+}
+
+/* A token that no reader of RFC 2231 takes for anything else. */
+static bool is_plain_value(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_attribute(s.p[i]))
+			return false;
+	return s.n > 0;
+}
+
 static void put_param(struct field *f, struct str name, struct str value)
 {
 	struct buf b cleanup(buf_fini) = {0};
@@ -44,7 +59,7 @@ static void put_param(struct field *f, struct str name, struct str value)
 	field_glue(f, STR(";"));
 	buf_adds(&b, name);
 	buf_addz(&b, "=");
-	if (is_token(value)) {
+	if (is_plain_value(value)) {
 		buf_adds(&b, value);
 	} else {
 		buf_addc(&b, '"');
@@ -56,12 +71,6 @@ static void put_param(struct field *f, struct str name, struct str value)
 		buf_addc(&b, '"');
 	}
 	field_word(f, STR(" "), buf_str(&b));
-}
-
-/* RFC 2231 7: attribute-char. */
-static bool is_attribute(char c)
-{
-	return c > ' ' && c < 0x7f && !strchr("()<>@,;:\\\"/[]?=*'%", c);
 }
 
 /* Characters stay whole: some decode each piece by itself. */

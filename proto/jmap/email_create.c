@@ -148,7 +148,7 @@ static void read_object(struct draft *d, struct meta *m, struct draft_body *b)
 	}
 	if (!m->has_mailboxes)
 		set_bad(d->i, "mailboxIds", "missing");
-	else if (d->i->error == SET_OK)
+	else
 		email_edit_check(d->i, &m->edit);
 }
 

@@ -86,7 +86,7 @@ static int import_one(struct set *s, struct set_item *i)
 	email_received_at(i, m.received, &ignore);
 	if (!m.has_mailboxes)
 		set_bad(i, "mailboxIds", "missing");
-	else if (i->error == SET_OK)
+	else
 		email_edit_check(i, &m.edit);
 	if (!m.blob.p)
 		set_bad(i, "blobId", "missing");
