@@ -281,7 +281,11 @@ int text_open(struct tx *t, struct err *e);
 uint64_t text_wait_ms(uint64_t emails);
 /* Emails were committed, the next one gets that id: the housekeeper will come. */
 void text_wanted(struct account *a, uint64_t next_email);
-/* The housekeeper: one batch. */
+/* An email has left the index. */
+int text_died(struct tx *t, struct err *e);
+/* Merges one piece when so many have that it is worth it. 1: there is more. */
+int text_merge(struct account *a, struct err *e);
+/* The housekeeper: one batch, or one piece. */
 void text_chore(struct account *a);
 
 /* ---- little helpers ------------------------------------------------------- */

@@ -11,7 +11,7 @@
  * such a table FTS5 must be told its words again: they are made from the message once
  * more, in the transaction that destroys it. That costs what indexing costs (some
  * 0.3 ms), but what was destroyed is not found from that commit on, a search needs no
- * look at each hit's row, and its words leave the file as segments are merged. For the
+ * look at each hit's row, and its words leave the file soon (text_merge.c). For the
  * words to be the same, words_done also names who made them: when that is another
  * version, the index is made anew from scratch.
  */
@@ -200,7 +200,9 @@ int text_forget(struct tx *t, uint64_t email, struct err *e)
 		"INSERT INTO words (words, rowid, sender, rcpt, cc, bcc,"
 		" subject, body) VALUES ('delete', ?, ?, ?, ?, ?, ?, ?)",
 		&d, &words, e);
-	return ret == -EUCLEAN ? renew(t, e) : ret;
+	if (ret == -EUCLEAN)
+		return renew(t, e);
+	return ret < 0 ? ret : text_died(t, e);
 }
 
 /* ---- a batch -------------------------------------------------------------- */
@@ -287,13 +289,24 @@ static int is_there(struct tx *t, uint64_t id, struct err *e)
 		"i", (int64_t)id);
 }
 
+static int clear(struct tx *t, struct err *e)
+{
+	int ret = db_run(t->db, e,
+		"INSERT INTO words (words) VALUES ('delete-all')", "");
+
+	return ret < 0 ? ret
+		       : db_run(t->db, e,
+				 "UPDATE words_done SET dead = 0, merging = 0"
+				 " WHERE id = 1",
+				 "");
+}
+
 static int batch_insert(struct tx *t, const struct batch *b, struct err *e)
 {
 	int ret = 0;
 
 	if (!b->began.same)
-		ret = db_run(t->db, e,
-			"INSERT INTO words (words) VALUES ('delete-all')", "");
+		ret = clear(t, e);
 	for (size_t i = 0; i < b->n && ret >= 0; i++) {
 		ret = is_there(t, b->doc[i].id, e);
 		if (ret > 0)
@@ -412,7 +425,9 @@ void text_chore(struct account *a)
 		return;
 	ret = step(a, &upto, &next, &e);
 	pthread_mutex_unlock(&a->indexing);
-	if (ret > 0 && upto + 1 < next)
+	if (ret >= 0 && upto + 1 >= next)
+		ret = text_merge(a, &e);
+	if (ret > 0)
 		account_chore(a, 0);
 	if (ret < 0) {
 		log_warn("account=%" PRIu64 " text index: %s", a->id, e.text);

@@ -377,6 +377,99 @@ static void a_destroyed_email_is_not_found(void **state)
 	fx_free(fx);
 }
 
+/* Blocks of the index that have these bytes. */
+#define WITH_NEEDLE                       \
+	"SELECT count(*) FROM words_data" \
+	" WHERE instr(block, CAST('qxneedle' AS BLOB)) > 0"
+
+static void merge_all(struct fx *fx)
+{
+	int ret;
+
+	while ((ret = text_merge(fx->a, &fx->e)) > 0)
+		;
+	assert_int_equal(ret, 0);
+}
+
+static void words_of_what_is_destroyed_leave_the_file(void **state)
+{
+	struct fx *fx = with_two();
+	uint64_t id = add_now(fx, "Subject: x\r\n\r\nzqxneedle fox\r\n");
+
+	catch_up(fx);
+	assert_int_equal(number(fx, WITH_NEEDLE), 1);
+	destroy_now(fx, id);
+	assert_true(number(fx, WITH_NEEDLE) >= 1);
+	merge_all(fx);
+	assert_int_equal(number(fx, WITH_NEEDLE), 0);
+	assert_int_equal(
+		number(fx, "SELECT dead + merging FROM words_done"), 0);
+	assert_hits(fx, TEXT_ALL, "fox", "1 2");
+	assert_sound(fx);
+	fx_free(fx);
+}
+
+/* Enough for many pieces, with changes between them. */
+static void a_merge_goes_on_beside_everything_else(void **state)
+{
+	struct fx *fx = fx_new();
+	uint32_t seed = 1;
+	int pieces = 0, ret;
+
+	pthread_mutex_lock(&fx->a->indexing); /* no housekeeper now */
+	fx_begin(fx, TX_WRITE);
+	for (int i = 0; i < 60; i++) {
+		struct buf raw cleanup(buf_fini) = {0};
+
+		buf_addz(&raw, "Subject: x\r\n\r\nall ");
+		for (int k = 0; k < 4000; k++) {
+			seed = seed * 1664525 + 1013904223;
+			buf_fmt(&raw, "w%u ", seed >> 8);
+		}
+		add_raw(fx, buf_str(&raw));
+	}
+	fx_commit(fx);
+	pthread_mutex_unlock(&fx->a->indexing);
+	catch_up(fx);
+	pthread_mutex_lock(&fx->a->indexing);
+	for (uint64_t id = 1; id <= 4; id++)
+		destroy_now(fx, id);
+	while ((ret = text_merge(fx->a, &fx->e)) > 0) {
+		destroy_now(fx, (uint64_t)++pieces + 4);
+		add_now(fx, mail_1);
+		check(pieces < 50);
+	}
+	assert_int_equal(ret, 0);
+	assert_true(pieces > 3);
+	pthread_mutex_unlock(&fx->a->indexing);
+	merge_all(fx);
+	catch_up(fx);
+	assert_int_equal(number(fx, "SELECT count(*) FROM words"
+				    " WHERE words MATCH 'all'"),
+		60 - 4 - pieces);
+	assert_sound(fx);
+	fx_free(fx);
+}
+
+static void few_that_are_destroyed_are_not_worth_a_merge(void **state)
+{
+	struct fx *fx = fx_new();
+
+	fx_begin(fx, TX_WRITE);
+	for (int i = 0; i < 100; i++)
+		add(fx, mail_1);
+	fx_commit(fx);
+	catch_up(fx);
+	for (uint64_t id = 1; id <= 5; id++)
+		destroy_now(fx, id);
+	merge_all(fx);
+	assert_int_equal(number(fx, "SELECT dead FROM words_done"), 5);
+	destroy_now(fx, 6);
+	merge_all(fx);
+	assert_int_equal(number(fx, "SELECT dead FROM words_done"), 0);
+	fx_free(fx);
+}
+
 static void a_destroy_that_is_undone_leaves_the_index(void **state)
 {
 	struct fx *fx = with_two();
@@ -746,6 +839,9 @@ int main(void)
 		cmocka_unit_test(large_emails_are_indexed_in_batches),
 		cmocka_unit_test(emails_that_have_gone_are_no_gap),
 		cmocka_unit_test(a_destroyed_email_is_not_found),
+		cmocka_unit_test(words_of_what_is_destroyed_leave_the_file),
+		cmocka_unit_test(a_merge_goes_on_beside_everything_else),
+		cmocka_unit_test(few_that_are_destroyed_are_not_worth_a_merge),
 		cmocka_unit_test(a_destroy_that_is_undone_leaves_the_index),
 		cmocka_unit_test(an_older_snapshot_still_finds_what_it_has),
 		cmocka_unit_test(
