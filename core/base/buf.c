@@ -34,7 +34,7 @@ void buf_reset(struct buf *b)
 	b->n = 0;
 }
 
-/* Slow half of buf_room(): need = bytes from the content's start on. */
+/* need = bytes from the content's start on. */
 static void make_room(struct buf *b, size_t need)
 {
 	size_t all = b->off + b->cap;
@@ -61,13 +61,10 @@ static void make_room(struct buf *b, size_t need)
 	*b = (struct buf){.p = p, .n = b->n, .cap = cap};
 }
 
-char *buf_room(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
-	/* b->n <= cap always holds, so the difference cannot wrap. */
-	if (__builtin_expect(!b->p || b->cap - b->n < n, 0)) {
-		check(n <= SIZE_MAX / 4 - b->n);
-		make_room(b, b->n + n);
-	}
+	check(n <= SIZE_MAX / 4 - b->n);
+	make_room(b, b->n + n);
 	return b->p + b->n;
 }
 
@@ -87,12 +84,6 @@ void buf_adds(struct buf *b, struct str s)
 void buf_addz(struct buf *b, const char *z)
 {
 	buf_add(b, z, strlen(z));
-}
-
-void buf_addc(struct buf *b, char c)
-{
-	*buf_room(b, 1) = c;
-	b->n++;
 }
 
 void buf_fmt(struct buf *b, const char *fmt, ...)

@@ -22,11 +22,22 @@ void buf_finip(struct buf *b); /* for cleanup(buf_fini) */
 void buf_reset(struct buf *b); /* empty, memory kept */
 
 /* Room for n more bytes; returns where they go. Commit with b->n += used. */
-char *buf_room(struct buf *b, size_t n);
+char *buf_grow(struct buf *b, size_t n); /* its slow half */
+static inline char *buf_room(struct buf *b, size_t n)
+{
+	/* b->n <= cap always holds, so the difference cannot wrap. */
+	if (__builtin_expect(!b->p || b->cap - b->n < n, 0))
+		return buf_grow(b, n);
+	return b->p + b->n;
+}
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_adds(struct buf *b, struct str s);
 void buf_addz(struct buf *b, const char *z);
-void buf_addc(struct buf *b, char c);
+static inline void buf_addc(struct buf *b, char c)
+{
+	*buf_room(b, 1) = c;
+	b->n++;
+}
 void buf_fmt(struct buf *b, const char *fmt, ...) printf_like(2, 3);
 void buf_vfmt(struct buf *b, const char *fmt, va_list ap) printf_like(2, 0);
 void buf_u64(struct buf *b, uint64_t v); /* decimal */

@@ -1,8 +1,5 @@
 #include "core/base/ids.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 const char base32_digits[] = "0123456789abcdefghijklmnopqrstuv";
 
 /* Returns the digits written, without a NUL. */
@@ -62,11 +59,27 @@ bool id_parse(char prefix, struct str s, uint64_t *number_r)
 	       base32_take(str_skip(s, 1), number_r);
 }
 
+/* Written by hand: each answer has one. */
 struct statez state_of(uint32_t generation, uint64_t modseq)
 {
 	struct statez s;
+	char rev[20];
+	size_t n = 0, k = 0;
 
-	snprintf(s.z, sizeof(s.z), "%" PRIx32 "-%" PRIu64, generation, modseq);
+	do {
+		rev[k++] = base32_digits[generation & 15];
+		generation >>= 4;
+	} while (generation);
+	while (k > 0)
+		s.z[n++] = rev[--k];
+	s.z[n++] = '-';
+	do {
+		rev[k++] = (char)('0' + modseq % 10);
+		modseq /= 10;
+	} while (modseq);
+	while (k > 0)
+		s.z[n++] = rev[--k];
+	s.z[n] = '\0';
 	return s;
 }
 

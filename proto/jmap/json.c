@@ -17,6 +17,9 @@ static const char *unfit(struct str text)
 {
 	size_t values = 0;
 
+	/* What most are: too short for too many, and nothing to look for. */
+	if (text.n <= JSON_VALUES && !memmem(text.p, text.n, "\\u0000", 6))
+		return NULL;
 	for (size_t at = 0; at < text.n;) {
 		char c = text.p[at];
 		size_t next;
