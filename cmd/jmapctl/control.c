@@ -7,7 +7,7 @@
 #include "cmd/admin.h"
 #include "cmd/jmapctl/jmapctl.h"
 
-static int dial(const char *path, int *fd_r, struct err *e)
+int control_dial(const char *path, int *fd_r, struct err *e)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(a.sun_path))
@@ -49,7 +49,7 @@ int control(const char *socket_path, struct str words)
 {
 	int fd cleanup(fd_close) = -1;
 	struct err e = {0};
-	int ret = dial(socket_path, &fd, &e);
+	int ret = control_dial(socket_path, &fd, &e);
 	if (!ret)
 		ret = converse(fd, words, &e);
 	if (ret < 0)

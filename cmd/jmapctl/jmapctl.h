@@ -25,9 +25,9 @@ struct transfer_args {
 	uint64_t max_size_message; /* bytes */
 	bool into, force;
 };
-int import_main(const struct transfer_args *a);	 /* import.c */
-int export_main(const struct transfer_args *a);	 /* export.c */
-int backup_main(const struct transfer_args *a);	 /* backup.c */
+int import_main(const struct transfer_args *a); /* import.c */
+int export_main(const struct transfer_args *a); /* export.c */
+int backup_main(const struct transfer_args *a); /* backup.c */
 int restore_main(const struct transfer_args *a);
 
 /*

@@ -1,5 +1,6 @@
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,12 +12,13 @@
 static const struct verb {
 	const char *words;
 	unsigned args;
+	enum admin_where where;
 	bool secret;
 	const char *arguments;
 	const char *help;
 } verbs[] = {
 #define VERB(fn, words, args, where, secret, arguments, help) \
-	{words, args, secret, arguments, help},
+	{words, args, where, secret, arguments, help},
 #include "cmd/admin.def"
 #undef VERB
 };
@@ -53,8 +55,20 @@ struct command {
 	const struct verb *verb;
 	char *arg[8];
 	unsigned n;
-	const char *name; /* --name */
-	bool json, from_stdin;
+	const char *name;    /* --name */
+	const char *mailbox; /* --mailbox */
+	bool json, from_stdin, into, force;
+};
+
+/* Verbs that carry contents. */
+static const struct {
+	const char *words;
+	int (*run)(const struct transfer_args *a);
+} transfers[] = {
+	{"import", import_main},
+	{"export", export_main},
+	{"account backup", backup_main},
+	{"account restore", restore_main},
 };
 
 /* Do the first words name that verb? Yields how many words it took. */
@@ -68,6 +82,14 @@ static unsigned matches(const struct verb *v, char **word, unsigned n)
 		i++;
 	}
 	return i;
+}
+
+static const struct verb *verb_named(const char *words)
+{
+	for (size_t i = 0; i < countof(verbs); i++)
+		if (!strcmp(verbs[i].words, words))
+			return &verbs[i];
+	return NULL;
 }
 
 static unsigned find_verb(struct command *c)
@@ -96,12 +118,19 @@ static int pack_secret(const struct command *c, struct buf *out, struct err *e)
 static int pack(
 	struct command *c, unsigned took, struct buf *out, struct err *e)
 {
+	bool stream = c->verb->where == ADMIN_STREAM;
 	unsigned given = c->n - took + (c->name ? 1 : 0);
 	unsigned want = c->verb->args - (c->verb->secret ? 1 : 0);
+	if (stream)
+		want++; /* the path, which stays here */
+	if ((c->mailbox && c->verb != verb_named("import")) ||
+		(c->into && c->verb != verb_named("export")) ||
+		(c->force && c->verb != verb_named("account restore")))
+		want = UINT_MAX;
 	if (given != want)
 		return err_set(e, -1, "%s takes: %s", c->verb->words,
 			c->verb->arguments);
-	for (unsigned i = 0; i < c->n; i++) {
+	for (unsigned i = 0; i < c->n - stream; i++) {
 		buf_addz(out, c->arg[i]);
 		buf_addc(out, '\0');
 	}
@@ -114,6 +143,24 @@ static int pack(
 	else
 		out->n--;
 	return 0;
+}
+
+static int transfer(const struct command *c, const struct conf *conf,
+	const char *socket_path, struct str words)
+{
+	struct transfer_args a = {
+		.socket_path = socket_path,
+		.words = words,
+		.path = c->arg[c->n - 1],
+		.mailbox = c->mailbox,
+		.max_size_message = conf->max_size_message,
+		.into = c->into,
+		.force = c->force,
+	};
+	for (size_t i = 0; i < countof(transfers); i++)
+		if (!strcmp(transfers[i].words, c->verb->words))
+			return transfers[i].run(&a);
+	check(!"a verb of ADMIN_STREAM that nobody runs");
 }
 
 static int run(struct command *c, const char *conf_path)
@@ -137,6 +184,8 @@ static int run(struct command *c, const char *conf_path)
 		return ret == -1 ? EXIT_USAGE : EXIT_FAILED;
 	}
 	snprintf(path, sizeof(path), "%s/%s", conf.run_dir, ADMIN_SOCKET);
+	if (c->verb->where == ADMIN_STREAM)
+		return transfer(c, &conf, path, buf_str(&words));
 	return control(path, buf_str(&words));
 }
 
@@ -144,6 +193,9 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"name", required_argument, NULL, 'n'},
+		{"mailbox", required_argument, NULL, 'm'},
+		{"into", no_argument, NULL, 'i'},
+		{"force", no_argument, NULL, 'f'},
 		{"json", no_argument, NULL, 'j'},
 		{"password-stdin", no_argument, NULL, 'p'},
 		{"help", no_argument, NULL, 'h'},
@@ -162,6 +214,12 @@ int main(int argc, char **argv)
 			conf_path = optarg;
 		else if (opt == 'n')
 			c.name = optarg;
+		else if (opt == 'm')
+			c.mailbox = optarg;
+		else if (opt == 'i')
+			c.into = true;
+		else if (opt == 'f')
+			c.force = true;
 		else if (opt == 'j')
 			c.json = true;
 		else if (opt == 'p')
