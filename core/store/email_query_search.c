@@ -214,7 +214,7 @@ static enum way choose(struct run *u)
 	/* It may end early: it is worth a try that costs half a pass. */
 	if (u->walks && ((u->ordered && !u->all) || bounded)) {
 		if (node_cost(&u->s.root) < COST_HEADER)
-			u->budget = pass / COST_FETCH / 2 + 1000;
+			u->budget = pass / COST_FETCH / 2 + 256;
 		return BY_WALK;
 	}
 	return BY_PASS;
