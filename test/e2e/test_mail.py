@@ -186,13 +186,6 @@ def test_destroy_removes_it_for_good(api):
     assert deliver_one(api) != e
 
 
-def test_a_create_is_refused_as_long_as_it_is_not_built(api):
-    got = api.call("Email/set", {"create": {"x": {
-        "mailboxIds": {api.mailboxes()["inbox"]: True}}}})
-    assert got["created"] in (None, {})
-    assert got["notCreated"]["x"]["type"] == "forbidden"
-
-
 def test_if_in_state_holds_off_a_stale_set(api):
     e = deliver_one(api)
     stale = api.state()
