@@ -80,6 +80,7 @@ struct store {
 	char *dir;
 	int lock_fd;
 	struct change_sink sink;
+	struct store_guard guard;
 	struct directory directory;
 
 	pthread_mutex_t lock;

@@ -154,6 +154,13 @@ int store_open(const char *data_dir, unsigned lru,
 	return 0;
 }
 
+void store_guard(struct store *s, const struct store_guard *g)
+{
+	pthread_mutex_lock(&s->lock);
+	s->guard = *g;
+	pthread_mutex_unlock(&s->lock);
+}
+
 void store_close(struct store *s)
 {
 	if (!s)

@@ -44,6 +44,21 @@ int store_open(const char *data_dir, unsigned lru,
 	const struct change_sink *sink, struct store **s_r, struct err *e);
 void store_close(struct store *s);
 
+/*
+ * To take a message apart may bring the process down, or never end. A request is
+ * answerable for what it does; the text index works for nobody, so it asks before
+ * each message. begin() says STORE_REFUSED (then the message has no words), or what
+ * end() is given.
+ */
+#define STORE_REFUSED (-2)
+struct store_guard {
+	int (*begin)(void *ctx, uint64_t digest);
+	void (*end)(void *ctx, int slot);
+	void *ctx;
+};
+/* Before the first account is opened. */
+void store_guard(struct store *s, const struct store_guard *g);
+
 /* ---- directory ------------------------------------------------------------ */
 
 struct dir_account {

@@ -240,6 +240,21 @@ static int open_store(struct store_role *st, struct err *e)
 	}
 }
 
+/* A message that is indexed stands in the notebook as a request does. */
+static int index_begin(void *ctx, uint64_t digest)
+{
+	struct store_role *st = ctx;
+	if (notebook_is_poison(st->notebook, digest))
+		return STORE_REFUSED;
+	return at_work_begin(&st->at_work, digest);
+}
+
+static void index_end(void *ctx, int slot)
+{
+	struct store_role *st = ctx;
+	at_work_end(&st->at_work, slot);
+}
+
 /* Durable commits are bound by the disk: more threads than CPUs overlap them. */
 static unsigned threads(void)
 {
@@ -262,6 +277,9 @@ static int build(struct store_role *st, struct err *e)
 		return err_sys(e, "eventfd");
 	loop_watch(st->loop, &st->done_bell, fd, EPOLLIN, on_done_bell);
 	ret = open_store(st, e);
+	if (!ret)
+		store_guard(st->store,
+			&(struct store_guard){index_begin, index_end, st});
 	if (!ret)
 		ret = exec_new(threads(), &st->exec, e);
 	if (!ret)
