@@ -41,10 +41,9 @@ class Put:
                     "mailboxIds": {self.boxes[r]: True for r in roles.split()},
                     "keywords": {k: True for k in keywords.split()},
                     "receivedAt": received}
-        for name, entry in entries.items():
-            got = self.api.call("Email/import", {"emails": {name: entry}})
-            assert got["notCreated"] is None, got
-            self.ids[name] = got["created"][name]["id"]
+        got = self.api.call("Email/import", {"emails": entries})
+        assert got["notCreated"] is None, got
+        self.ids.update((k, v["id"]) for k, v in got["created"].items())
         return self.ids
 
     def names(self, ids):
