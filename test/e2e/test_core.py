@@ -269,7 +269,7 @@ def test_without_created_ids_there_are_none_in_the_answer(api):
 
 @pytest.mark.parametrize("name, args, kind", [
     ("Foo/get", {}, "unknownMethod"),
-    ("Email/import", {}, "unknownMethod"),
+    ("Email/juggle", {}, "unknownMethod"),
     ("Thread/queryChanges", {}, "unknownMethod"),
     ("Email/get", {"accountId": "u99"}, "accountNotFound"),
     ("Email/get", {"accountId": None}, "invalidArguments"),

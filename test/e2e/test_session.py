@@ -36,7 +36,8 @@ def test_core_tells_the_limits(session):
         "maxSizeUpload": 50000000, "maxConcurrentUpload": 4,
         "maxSizeRequest": 10000000, "maxConcurrentRequests": 4,
         "maxCallsInRequest": 16, "maxObjectsInGet": 500,
-        "maxObjectsInSet": 500, "collationAlgorithms": []}
+        "maxObjectsInSet": 500, "collationAlgorithms": [
+            "i;unicode-casemap", "i;ascii-casemap", "i;octet"]}
 
 
 def test_websocket_is_a_capability_of_server_and_account(server, session):
