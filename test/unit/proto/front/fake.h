@@ -30,6 +30,8 @@ struct fake_call {
 	bool with_login;
 	struct login login;
 	struct buf head, body;
+	bool streamed, ended; /* its body */
+	size_t took;	      /* bytes of its answer */
 };
 
 struct fake_backend {
@@ -37,6 +39,7 @@ struct fake_backend {
 	struct fake_call calls[FAKE_CALLS]; /* as they came */
 	size_t n;
 	size_t cancelled;
+	size_t room; /* bytes that a streamed body may still have */
 	size_t watches, unwatches;
 	bool ready;
 };
@@ -61,6 +64,46 @@ static void fake_submit(struct backend *b, struct call *c,
 	buf_move(&k->body, body);
 }
 
+static void fake_open(
+	struct backend *b, struct call *c, const struct call_open *o)
+{
+	struct fake_backend *fb = container_of(b, struct fake_backend, b);
+	struct buf none = {0};
+
+	fake_submit(b, c, o, &none);
+	fb->calls[fb->n - 1].streamed = true;
+}
+
+static size_t fake_write(
+	struct backend *b, struct call *c, const char *p, size_t n)
+{
+	struct fake_backend *fb = container_of(b, struct fake_backend, b);
+	struct fake_call *k = &fb->calls[c->id - 1];
+
+	assert_true(k->c == c && k->streamed && !k->ended);
+	n = min_of(n, fb->room);
+	fb->room -= n;
+	buf_add(&k->body, p, n);
+	return n;
+}
+
+static void fake_finish(struct backend *b, struct call *c)
+{
+	struct fake_backend *fb = container_of(b, struct fake_backend, b);
+	struct fake_call *k = &fb->calls[c->id - 1];
+
+	assert_true(k->c == c && k->streamed && !k->ended);
+	k->ended = true;
+}
+
+static void fake_took(struct backend *b, struct call *c, size_t n)
+{
+	struct fake_backend *fb = container_of(b, struct fake_backend, b);
+
+	assert_true(fb->calls[c->id - 1].c == c);
+	fb->calls[c->id - 1].took += n;
+}
+
 static void fake_cancel(struct backend *b, struct call *c)
 {
 	struct fake_backend *fb = container_of(b, struct fake_backend, b);
@@ -77,6 +120,10 @@ static bool fake_ready(const struct backend *b)
 
 static const struct backend_ops fake_backend_ops = {
 	.submit = fake_submit,
+	.open = fake_open,
+	.write = fake_write,
+	.end = fake_finish,
+	.took = fake_took,
 	.cancel = fake_cancel,
 	.ready = fake_ready,
 };
@@ -122,7 +169,8 @@ struct fake_stream {
 	struct buf fields; /* "Name: value\n" each */
 	unsigned status;
 	size_t unsent;
-	size_t offered; /* bytes of in that on_data has refused */
+	uint64_t length; /* announced */
+	size_t offered;	 /* bytes of in that on_data has refused */
 	bool in_end, eof, head, ended, reset, tunnel, resumed;
 };
 
@@ -148,10 +196,11 @@ static void fake_head(struct stream *s, unsigned status,
 	assert_true(status >= 200);
 	fs->head = true;
 	fs->status = status;
+	fs->length = length;
 	fake_fields(fs, h, n);
 }
 
-static void fake_write(struct stream *s, struct str a, struct str b)
+static void fake_send(struct stream *s, struct str a, struct str b)
 {
 	struct fake_stream *fs = fake_of(s);
 
@@ -203,7 +252,7 @@ static struct loop *fake_loop(const struct stream *s)
 
 static const struct stream_vt fake_stream_vt = {
 	.head = fake_head,
-	.write = fake_write,
+	.write = fake_send,
 	.end = fake_end,
 	.reset = fake_reset,
 	.tunnel = fake_tunnel,
@@ -291,6 +340,7 @@ static inline int world_setup(void **state)
 	assert_non_null(w->l);
 	w->fb.b.ops = &fake_backend_ops;
 	w->fb.ready = true;
+	w->fb.room = SIZE_MAX;
 	w->hub = push_hub_new(w->l, &world_hub_ops, w);
 	w->f = front_new(w->l, &w->fb.b, w->hub);
 	conf_defaults(&w->conf);
@@ -328,7 +378,8 @@ static inline void turn(struct world *w)
 
 /* A request as a test writes it; NULL and 0 leave out. */
 struct ask {
-	const char *method, *path, *authorization, *type, *body;
+	const char *method, *path, *query, *authorization, *type, *body;
+	const char *range, *none_match;
 	uint64_t length; /* announced; 0: that of body */
 	bool chunked;
 	bool websocket;
@@ -352,6 +403,8 @@ static inline size_t ask_fields(const struct ask *a, struct http_header *h)
 	ask_field(h, &n, "authorization", a->authorization);
 	ask_field(h, &n, "content-type", a->type);
 	ask_field(h, &n, "origin", a->origin);
+	ask_field(h, &n, "range", a->range);
+	ask_field(h, &n, "if-none-match", a->none_match);
 	ask_field(h, &n, "sec-websocket-protocol", a->subprotocol);
 	if (!a->websocket)
 		return n;
@@ -371,6 +424,7 @@ static inline struct fake_stream *request(struct world *w, struct ask a)
 		.method = str_of(a.method ? a.method : "GET"),
 		.target = str_of(a.path),
 		.path = str_of(a.path),
+		.query = str_of(a.query),
 		.authority = STR("example.org"),
 		.protocol = a.websocket ? STR("websocket") : STR_NONE,
 		.headers = h,
