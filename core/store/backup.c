@@ -44,8 +44,9 @@ int blob_email_in(struct tx *t, const struct blob_id *b, uint64_t mailbox,
 {
 	int64_t id = 0;
 	int ret = db_number(t->db, &id, e,
-		"SELECT b.email FROM blob b JOIN email m ON m.id = b.email"
-		" JOIN mailbox_email x ON x.mailbox = ?"
+		"SELECT b.email FROM blob b" /* in this order: few have it */
+		" CROSS JOIN email m ON m.id = b.email"
+		" CROSS JOIN mailbox_email x ON x.mailbox = ?"
 		" AND x.received = m.received AND x.email = m.id"
 		" WHERE b.hash = ? AND m.sha = ? LIMIT 1",
 		"iib", (int64_t)mailbox, (int64_t)digest_key(b->sha),
