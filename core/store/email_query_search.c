@@ -108,13 +108,13 @@ static int find_musts(struct search *s, struct musts *m, struct node *n)
 	}
 }
 
-/* Does nothing decide but where the walk goes? */
-static bool is_plain(const struct node *n)
+/* Does nothing decide but where the walk goes, and texts when they may? */
+static bool is_plain(const struct node *n, bool texts)
 {
 	if (n->kind != FILTER_AND)
-		return n->sure;
+		return n->sure || (texts && n->kind == FILTER_TEXT);
 	for (size_t i = 0; i < n->n; i++)
-		if (!is_plain(&n->sub[i]))
+		if (!is_plain(&n->sub[i], texts))
 			return false;
 	return true;
 }
@@ -394,24 +394,34 @@ static void cut_window(struct run *u, struct arena *a, struct email_ids *r)
 		r->at = arena_dup(a, u->ids + first, r->n * sizeof(*r->at));
 }
 
-/* A list whose total is known without counting it: *n_r. 1, 0, < 0. */
-static int known_total(struct run *u, uint64_t *n_r)
+static int threads_of(struct run *u, uint64_t *n_r)
 {
 	struct search *s = &u->s;
 	int64_t n = 0;
-	int ret;
+	int ret = u->m.box ? db_number(s->tx->db, &n, s->e,
+				     "SELECT total_threads FROM mailbox"
+				     " WHERE id = ?",
+				     "i", (int64_t)u->m.box->mailbox)
+			   : db_number(s->tx->db, &n, s->e,
+				     "SELECT COUNT(DISTINCT thread)"
+				     " FROM email",
+				     "");
 
-	if (!is_plain(&s->root) || u->m.other_than)
-		return 0;
-	ret = u->m.box
-		      ? db_number(s->tx->db, &n, s->e,
-				"SELECT total_threads FROM mailbox"
-				" WHERE id = ?",
-				"i", (int64_t)u->m.box->mailbox)
-		      : db_number(s->tx->db, &n, s->e,
-				"SELECT COUNT(DISTINCT thread) FROM email", "");
 	*n_r = (uint64_t)n;
 	return ret < 0 ? ret : 1;
+}
+
+/* A total that is known without counting the list; 1, 0, < 0. */
+static int known_total(struct run *u, uint64_t *n_r)
+{
+	const struct musts *m = &u->m;
+
+	if (m->other_than)
+		return 0;
+	if (u->s.q->collapse)
+		return is_plain(&u->s.root, false) ? threads_of(u, n_r) : 0;
+	*n_r = m->hits_n;
+	return !m->box && m->hits.at && is_plain(&u->s.root, true);
 }
 
 /* By receivedAt, without a condition: the list view, but for threads. */
@@ -442,12 +452,12 @@ static int run(struct run *u, struct arena *a, struct email_ids *r)
 	if (ret < 0)
 		return ret;
 	u->ordered = sort_is_list(&u->s);
-	if (u->ordered && !q->collapse && is_plain(&u->s.root) &&
+	if (u->ordered && !q->collapse && is_plain(&u->s.root, false) &&
 		!u->m.other_than)
 		return view(u, a, r);
 	if (q->collapse)
 		u->threads = bits_new(&u->s.arena, u->s.tx->meta.next_thread);
-	if (q->collapse && q->want_total)
+	if (q->want_total)
 		known = known_total(u, &total);
 	u->all = q->position < 0 || (q->want_total && known == 0);
 	u->want = q->position < 0
