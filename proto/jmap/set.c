@@ -322,7 +322,6 @@ int set_run(struct set *s, const struct method *m, struct str if_in_state)
 {
 	struct tx *t cleanup(tx_end) = NULL;
 	struct req *r = s->r;
-	struct idmap made;
 	/* Its answer must fit once it is done. */
 	int ret = req_wants(
 		r, 2 * r->calls[r->now].args.n + s->n * ITEM_ROOM + ITEM_ROOM);
@@ -331,11 +330,11 @@ int set_run(struct set *s, const struct method *m, struct str if_in_state)
 		ret = req_write(r, &t);
 	if (ret)
 		return ret;
-	idmap_init(&made);
-	s->made = &made;
+	s->made = arena_new(&r->arena, sizeof(*s->made));
+	idmap_init(s->made);
 	s->tx = t;
 	ret = in_transaction(s, m, if_in_state);
-	idmap_fini(&made);
+	idmap_fini(s->made);
 	return ret;
 }
 

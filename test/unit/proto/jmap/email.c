@@ -459,7 +459,8 @@ static void test_destroy_and_create(void **state)
 		  "'properties':[]},'1']");
 	assert_string_equal(res_text(0, "destroyed"), "[\"e1\"]");
 	assert_string_equal(res_str(0, "notDestroyed/e9/type"), "notFound");
-	assert_string_equal(res_str(0, "notCreated/k/type"), "invalidProperties");
+	assert_string_equal(
+		res_str(0, "notCreated/k/type"), "invalidProperties");
 	assert_string_equal(res_text(1, "notFound"), "[\"e1\"]");
 }
 
