@@ -335,6 +335,62 @@ static void test_a_slow_reader_ends_at_the_newest_states(void **state)
 	assert_int_equal(last, 5 + STRESS);
 }
 
+/* DESIGN.md 6: the account is another one, all its types are news. */
+static void test_a_restored_account_is_told_with_its_new_generation(
+	void **state)
+{
+	struct world *t = *state;
+	uint64_t modseq[TYPES];
+	uint32_t types = 0;
+	struct notice n;
+	subscribe(t, 0, 1, 50);
+	while (next(t, 0, &n))
+		;
+	for (unsigned i = 0; i < TYPES; i++)
+		modseq[i] = 3 + i;
+	subs_restored(t->subs, 1, GEN + 1, modseq);
+	subs_restored(t->subs, 2, GEN + 1, modseq); /* nobody watches it */
+	for (uint64_t last = 0; next(t, 0, &n); last = n.modseq) {
+		assert_int_equal(n.account, 1);
+		assert_int_equal(n.generation, GEN + 1);
+		assert_int_equal(n.kind, NOTICE_CHANGE);
+		assert_true(n.modseq >= last);
+		types |= n.types;
+	}
+	assert_int_equal(types, TYPE_ALL);
+	change(t, 1, 20, EMAIL);
+	assert_true(next(t, 0, &n));
+	assert_int_equal(n.generation, GEN);
+	assert_false(next(t, 1, &n));
+}
+
+static void test_a_full_ring_owes_what_was_restored(void **state)
+{
+	struct world *t = *state;
+	uint64_t modseq[TYPES] = {0};
+	uint32_t types = 0;
+	struct notice n;
+	subscribe(t, 0, 1, 5);
+	while (next(t, 0, &n))
+		;
+	for (uint64_t i = 0; i < SLOTS; i++)
+		change(t, 1, 6 + i, EMAIL);
+	for (unsigned i = 0; i < TYPES; i++)
+		modseq[i] = 2;
+	subs_restored(t->subs, 1, GEN + 1, modseq);
+	assert_true(subs_owes(t->subs, 0));
+	while (next(t, 0, &n))
+		assert_int_equal(n.generation, GEN);
+	assert_true(subs_repair(t->subs, 0));
+	while (next(t, 0, &n)) {
+		assert_int_equal(n.generation, GEN + 1);
+		assert_int_equal(n.modseq, 2);
+		types |= n.types;
+	}
+	assert_int_equal(types, TYPE_ALL);
+	assert_false(subs_owes(t->subs, 0));
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -350,6 +406,8 @@ int main(void)
 		T(test_baseline_that_did_not_fit_keeps_news_apart),
 		T(test_who_leaves_with_a_debt_is_forgotten),
 		T(test_an_earlier_life_can_neither_come_nor_go),
+		T(test_a_restored_account_is_told_with_its_new_generation),
+		T(test_a_full_ring_owes_what_was_restored),
 		T(test_a_slow_reader_ends_at_the_newest_states),
 	};
 	rcu_register_thread();

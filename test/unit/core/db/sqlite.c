@@ -284,6 +284,61 @@ static void a_checkpoint_empties_the_log_for_the_next_writer(void **state)
 	db_close(db);
 }
 
+/* Others write on while it is copied. */
+static void a_backup_is_the_snapshot_that_was_open(void **state)
+{
+	struct db *db = open_new(), *reader = NULL, *copy = NULL;
+	char other[80];
+
+	OK(db_run(db, &e, ADD, "i", (int64_t)1));
+	OK(db_set_version(db, 7, &e));
+	OK(db_open(path, DB_READONLY, &reader, &e));
+	OK(db_begin(reader, false, &e));
+	assert_int_equal(number(reader, COUNT), 1);
+	OK(db_run(db, &e, ADD, "i", (int64_t)2));
+	snprintf(other, sizeof(other), "%s/copy.db", dir);
+	OK(db_backup(reader, other, &e));
+	OK(db_run(db, &e, ADD, "i", (int64_t)3));
+	db_close(reader);
+	OK(db_open(other, 0, &copy, &e));
+	assert_int_equal(number(copy, COUNT), 1);
+	assert_int_equal(number(copy, "PRAGMA user_version"), 7);
+	OK(db_check(copy, &e));
+	OK(db_run(copy, &e, ADD, "i", (int64_t)4));
+	assert_int_equal(number(db, COUNT), 3);
+	db_close(copy);
+	db_close(db);
+}
+
+static void a_backup_without_room_is_an_error(void **state)
+{
+	struct db *db = open_new();
+
+	assert_int_equal(db_backup(db, "/nonexistent/copy.db", &e), -ENOENT);
+	assert_int_equal(number(db, COUNT), 0);
+	db_close(db);
+}
+
+/* Bytes in the middle of a page that holds rows. */
+static void a_check_finds_what_is_damaged(void **state)
+{
+	struct db *db = open_new();
+	static char big[30000];
+	int fd;
+
+	for (int i = 0; i < 20; i++)
+		OK(db_run(db, &e, ADD, "b", str_n(big, sizeof(big))));
+	OK(db_check(db, &e));
+	db_close(db);
+	fd = open(path, O_WRONLY);
+	memset(big, 0x5a, 4096);
+	assert_int_equal(pwrite(fd, big, 4096, 4096), 4096);
+	close(fd);
+	OK(db_open(path, 0, &db, &e));
+	assert_int_equal(db_check(db, &e), -EUCLEAN);
+	db_close(db);
+}
+
 static void the_version_has_the_drivers_name(void **state)
 {
 	assert_true(str_starts(str_of(db_driver_version()), STR("SQLite 3.")));
@@ -307,6 +362,9 @@ int main(void)
 		T(a_savepoint_is_undone_alone),
 		T(a_full_disk_kills_the_transaction_and_nothing_slips_by),
 		T(a_checkpoint_empties_the_log_for_the_next_writer),
+		T(a_backup_is_the_snapshot_that_was_open),
+		T(a_backup_without_room_is_an_error),
+		T(a_check_finds_what_is_damaged),
 		T(the_version_has_the_drivers_name),
 	};
 
