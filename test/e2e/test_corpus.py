@@ -11,7 +11,7 @@ import pytest
 import corpus
 import jmap
 import reader
-from blob import Blobs
+from blob import Blobs, blob_id
 from differences import DIFFERENCES
 
 COMMITTED = corpus.committed()
@@ -398,3 +398,34 @@ def found_by(api, words):
             assert method == "Email/query", (name, answer)
             found[name] = answer["ids"]
     return found
+
+
+# ---- what is moved in and out ----------------------------------------------------------------
+
+def as_stored(raw):
+    """Import makes CRLF of LF where the first line says that all end so."""
+    if raw[:raw.index(b"\n")].endswith(b"\r"):
+        return raw
+    return raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def blob_ids(server, account):
+    api = jmap.HttpApi(server, account)
+    got = api.call("Email/get", {"ids": api.emails(limit=1000),
+                                 "properties": ["blobId"]})["list"]
+    api.close()
+    return sorted(e["blobId"] for e in got)
+
+
+def test_a_maildir_of_all_is_imported_and_exported_to_the_same(server, tmp_path):
+    for folder in ("cur", "new", "tmp"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+    for i, (name, raw) in enumerate(ALL.items()):
+        (tmp_path / "in/cur" / f"{1700000000 + i}.{name}:2,").write_bytes(raw)
+    one, other = server.add_account(), server.add_account()
+    server.ctl_ok("import", one.name, str(tmp_path / "in"))
+    assert blob_ids(server, one) == sorted(
+        blob_id(as_stored(raw)) for raw in ALL.values())
+    server.ctl_ok("export", one.name, str(tmp_path / "out"))
+    server.ctl_ok("import", other.name, str(tmp_path / "out"))
+    assert blob_ids(server, other) == blob_ids(server, one)
