@@ -53,7 +53,7 @@ static bool is_due(const struct tx *t, const struct state *s)
 static int look(struct account *a, struct err *e)
 {
 	struct tx *t cleanup(tx_end) = NULL;
-	struct state s;
+	struct state s = {0};
 	int ret = tx_begin(a, TX_READ, &t, e);
 
 	if (ret == 0)
@@ -105,7 +105,7 @@ static int merge(
 int text_merge(struct account *a, struct err *e)
 {
 	struct tx *t cleanup(tx_end) = NULL;
-	struct state s;
+	struct state s = {0};
 	bool more = false;
 	int ret = look(a, e);
 

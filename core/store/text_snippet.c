@@ -55,6 +55,7 @@ static bool watch_word(
 	for (size_t i = 0; i < w->q.n; i++) {
 		const struct text_term *t = &w->q.term[i];
 
+		check(t->n > 0 && t->n <= TEXT_TERM_WORDS);
 		w->seen[i] = (w->seen[i] << 1 | 1) & which(t, one->word);
 		if (w->seen[i] >> (t->n - 1) & 1)
 			longest = max_of(longest, t->n);
