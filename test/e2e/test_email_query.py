@@ -317,6 +317,15 @@ def by(prop, up=True, **more):
     return {"property": prop, "isAscending": up, **more}
 
 
+def sorted_by(v):
+    """The name of a parameter: its properties."""
+    if isinstance(v, str):
+        return v
+    return "+".join(c["property"] + ("" if c.get("isAscending", True)
+                                     else " down")
+                    for c in (v if isinstance(v, list) else [v]))
+
+
 @pytest.mark.parametrize("sort, want", [
     (by("receivedAt"), "abcdef"), (by("receivedAt", False), "fedcba"),
     # d has no Date.
@@ -324,7 +333,7 @@ def by(prop, up=True, **more):
     # Adam, adam@, Änne, ben@, Zoe, Zoe: title case, decomposed.
     (by("from"), "fbdeac"),
     ([by("to"), by("receivedAt")], "fbcaed"),
-    ([by("subject"), by("receivedAt")], "acbfde")])
+    ([by("subject"), by("receivedAt")], "acbfde")], ids=sorted_by)
 def test_email_query_sort(mail, sort, want):
     sort = sort if isinstance(sort, list) else [sort, by("receivedAt")]
     assert mail.list(sort=sort) == want
@@ -349,7 +358,7 @@ def test_email_query_sort_ascending_is_the_default(mail):
     (by("allInThreadHaveKeyword", False, keyword="$seen"), "cafedb"),
     (by("allInThreadHaveKeyword", keyword="work"), "edcafb"),
     (by("someInThreadHaveKeyword", False, keyword="$flagged"), "fcbaed"),
-    (by("someInThreadHaveKeyword", keyword="work"), "edcafb")])
+    (by("someInThreadHaveKeyword", keyword="work"), "edcafb")], ids=sorted_by)
 def test_email_query_sort_keyword(mail, sort, want):
     assert mail.list(sort=[sort, by("receivedAt", False)]) == want
 

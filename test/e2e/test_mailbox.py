@@ -507,7 +507,7 @@ def test_mailbox_query_changes_up_to_id_is_ignored(api):
     assert one.check(upToId=one.ids[0]) == 1
 
 
-def test_mailbox_query_changes_too_many(api):
+def test_mailbox_query_changes_too_many_changes(api):
     one = Cached(api, sort=sort("name"))
     make(api, "a")
     make(api, "b")
