@@ -618,14 +618,14 @@ def test_email_get_max_body_value_bytes(get, most, value):
     assert got["isTruncated"] is not value.endswith("Bye")
 
 
-@pytest.mark.parametrize("most", range(1, 55))
-def test_email_get_max_body_value_bytes_cuts_no_tag(get, most):
+def test_email_get_max_body_value_bytes_cuts_no_tag(get):
     whole = '<p>Hi <a href="https://example.net/long">there</a></p>'
-    got = get("parts", "bodyValues", fetchAllBodyValues=True,
-              maxBodyValueBytes=most)["bodyValues"]["4"]
-    assert whole.startswith(got["value"]) and len(got["value"]) <= most
-    assert got["value"].count("<") == got["value"].count(">")
-    assert got["isTruncated"] is (got["value"] != whole)
+    for most in range(1, 55):
+        got = get("parts", "bodyValues", fetchAllBodyValues=True,
+                  maxBodyValueBytes=most)["bodyValues"]["4"]
+        assert whole.startswith(got["value"]) and len(got["value"]) <= most
+        assert got["value"].count("<") == got["value"].count(">")
+        assert got["isTruncated"] is (got["value"] != whole)
 
 
 @pytest.mark.parametrize("args", [
