@@ -4,6 +4,7 @@
  */
 #include "test/unit/core/mime/fixture.h"
 
+#include <glob.h>
 #include <pthread.h>
 
 #include "core/base/clock.h"
@@ -29,11 +30,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct str sample(const char *name)
+static struct str file(const char *path)
 {
 	struct buf b cleanup(buf_fini) = {0};
-	struct str path = arena_fmt(&arena, SAMPLES "%s.eml", name);
-	FILE *f = fopen(path.p, "rb");
+	FILE *f = fopen(path, "rb");
 	size_t n;
 
 	assert_non_null(f);
@@ -44,6 +44,18 @@ static struct str sample(const char *name)
 	fclose(f);
 	assert_true(b.n > 0);
 	return arena_str(&arena, buf_str(&b));
+}
+
+static struct str sample(const char *name)
+{
+	return file(arena_fmt(&arena, SAMPLES "%s.eml", name).p);
+}
+
+/* Every message of the corpus; globfree() when done. */
+static void corpus(glob_t *g)
+{
+	assert_int_equal(glob(SAMPLES "*.eml", 0, NULL, g), 0);
+	assert_true(g->gl_pathc > countof(samples));
 }
 
 static struct mime_message *parse(const char *name)
@@ -302,10 +314,13 @@ static void use(struct str raw, struct arena *a)
 	}
 }
 
-static void test_every_cut_of_every_sample(void **state)
+static void test_every_cut_of_every_message(void **state)
 {
-	for (size_t i = 0; i < countof(samples); i++) {
-		struct str whole = sample(samples[i]);
+	glob_t g;
+
+	corpus(&g);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		struct str whole = file(g.gl_pathv[i]);
 
 		for (size_t n = 0; n <= whole.n; n++) {
 			struct arena a cleanup(arena_fini) = {0};
@@ -315,6 +330,7 @@ static void test_every_cut_of_every_sample(void **state)
 			free((void *)(uintptr_t)cut.p);
 		}
 	}
+	globfree(&g);
 }
 
 static uint32_t next_number(uint32_t *seed)
@@ -323,14 +339,16 @@ static uint32_t next_number(uint32_t *seed)
 	return *seed >> 8;
 }
 
-static void test_samples_with_changed_bytes(void **state)
+static void test_messages_with_changed_bytes(void **state)
 {
 	static const char bytes[] = "\0\r\n -=?:;,<>()\"'[]@*\\%&/ab1\x80\xff";
 	uint32_t seed = 7;
+	glob_t g;
 
-	for (size_t i = 0; i < countof(samples) * 300; i++) {
+	corpus(&g);
+	for (size_t i = 0; i < g.gl_pathc * 20; i++) {
 		struct arena a cleanup(arena_fini) = {0};
-		struct str s = exact(sample(samples[i % countof(samples)]));
+		struct str s = exact(file(g.gl_pathv[i % g.gl_pathc]));
 		char *p = (char *)(uintptr_t)s.p;
 
 		for (int k = 0; k < 8; k++)
@@ -339,6 +357,7 @@ static void test_samples_with_changed_bytes(void **state)
 		use(s, &a);
 		free(p);
 	}
+	globfree(&g);
 }
 
 struct job {
@@ -415,8 +434,8 @@ int main(void)
 		cmocka_unit_test(test_broken_boundary),
 		cmocka_unit_test(test_broken_header),
 		cmocka_unit_test(test_bounce),
-		cmocka_unit_test(test_every_cut_of_every_sample),
-		cmocka_unit_test(test_samples_with_changed_bytes),
+		cmocka_unit_test(test_every_cut_of_every_message),
+		cmocka_unit_test(test_messages_with_changed_bytes),
 		cmocka_unit_test(test_threads_parse_at_once),
 		cmocka_unit_test(test_fifty_megabytes_in_one_pass),
 	};
