@@ -12,7 +12,6 @@
 #include "proto/jmap/email_card.h"
 
 #include "core/base/jw.h"
-#include "proto/jmap/email_header.h"
 
 enum { VERSION = 2, HEAD = 8 + 4 * CARD_LISTS, PART_HEAD = 24 };
 
@@ -50,6 +49,17 @@ static const struct {
 	[EMAIL_REPLY_TO - CARD_FIRST] = {"Reply-To", FORM_ADDRESSES},
 	[EMAIL_SUBJECT - CARD_FIRST] = {"Subject", FORM_TEXT},
 };
+
+bool card_field(enum email_prop p, struct header_prop *h_r)
+{
+	size_t i = (size_t)p - (size_t)CARD_FIRST; /* below: huge */
+
+	if (i >= CARD_PROPS || !fields[i].name)
+		return false;
+	*h_r = (struct header_prop){
+		.name = str_of(fields[i].name), .form = fields[i].form};
+	return true;
+}
 
 static void write_field(
 	const struct mime_message *m, unsigned p, struct arena *a, struct jw *w)

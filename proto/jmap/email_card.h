@@ -13,6 +13,7 @@
 #pragma once
 
 #include "core/mime/mime.h"
+#include "proto/jmap/email_header.h"
 #include "proto/jmap/ids.h"
 
 #define CARD_MAX 32768 /* bytes of one that is kept */
@@ -59,6 +60,8 @@ struct card_part {
 	struct str prop[BODY_KEPT]; /* JSON; that of blobId is empty */
 };
 
+/* The field that a property shows, and its form; false: it is no field's. */
+bool card_field(enum email_prop p, struct header_prop *h_r);
 /* Appends the card of m; at most max bytes of it (0: no limit). */
 void card_make(const struct mime_message *m, size_t max, struct buf *out);
 /* False for bytes that are no card. */

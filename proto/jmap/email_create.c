@@ -49,11 +49,8 @@ void draft_bad(struct draft *d, const struct where *w, const char *prop,
 
 /* ---- header fields ------------------------------------------------------------------ */
 
-/* Message-ID and Date are the server's where the client sends none. */
-static void note(struct draft *d, struct str field, struct json_object *v)
+void draft_note(struct draft *d, struct str field)
 {
-	if (!v)
-		return;
 	d->dated |= str_ieq(field, STR("Date"));
 	d->named |= str_ieq(field, STR("Message-ID"));
 }
@@ -77,7 +74,7 @@ static void read_field(struct draft *d, const char *key,
 	}
 	draft_field(d, NULL, key, h, v, &d->fields);
 	if (d->fields.n > before)
-		note(d, h->name, v);
+		draft_note(d, h->name);
 }
 
 static void read_header(struct draft *d, const char *key, struct json_object *v)
@@ -131,7 +128,7 @@ static void read_member(struct draft *d, struct meta *m, struct draft_body *b,
 		b->attachments = v;
 		return;
 	default:
-		if (draft_field_of((enum email_prop)p, &h))
+		if (card_field((enum email_prop)p, &h))
 			read_field(d, key, &h, v);
 		else
 			read_header(d, key, v);

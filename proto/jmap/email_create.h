@@ -52,12 +52,13 @@ struct draft {
 void draft_bad(struct draft *d, const struct where *w, const char *prop,
 	const char *why);
 
+/* The message has that field; Date and Message-ID are the server's otherwise. */
+void draft_note(struct draft *d, struct str field);
+
 /* ---- email_create_field.c ------------------------------------------------------- */
 
 /* False: there is one of that name, or there are too many. */
 bool names_add(struct draft *d, struct names *n, struct str name);
-/* The field that a convenience property of Email is; false: it is none. */
-bool draft_field_of(enum email_prop p, struct header_prop *h_r);
 /*
  * Appends the lines of a header property; what cannot be is refused as the property
  * `key`. null: none.

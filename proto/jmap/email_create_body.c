@@ -226,6 +226,7 @@ static void read_own(struct draft *d, const struct where *w, const char *key,
 {
 	struct header_prop h;
 	const char *why = header_prop_read(str_of(key), &h);
+	size_t before;
 	bool type;
 
 	if (!why && str_ieq(h.name, STR("Content-Transfer-Encoding")))
@@ -243,13 +244,12 @@ static void read_own(struct draft *d, const struct where *w, const char *key,
 	}
 	if (type)
 		o->type_key = key;
+	before = o->head.n;
 	draft_field(d, w, key, &h, v, type ? &o->type : &o->head);
 	o->disposition |= str_ieq(h.name, STR("Content-Disposition"));
 	/* A root part's fields are the message's. */
-	if (v && !w->up && strcmp(w->name, "bodyStructure") == 0) {
-		d->dated |= str_ieq(h.name, STR("Date"));
-		d->named |= str_ieq(h.name, STR("Message-ID"));
-	}
+	if (o->head.n > before && !w->up)
+		draft_note(d, h.name);
 }
 
 static void read_owns(struct draft *d, const struct where *w,

@@ -26,38 +26,6 @@ bool names_add(struct draft *d, struct names *n, struct str name)
 	return true;
 }
 
-bool draft_field_of(enum email_prop p, struct header_prop *h_r)
-{
-	static const struct {
-		enum email_prop prop;
-		const char *name;
-		enum header_form form;
-	} fields[] = {
-		{EMAIL_SENT_AT, "Date", FORM_DATE},
-		{EMAIL_MESSAGE_ID, "Message-ID", FORM_MESSAGE_IDS},
-		{EMAIL_IN_REPLY_TO, "In-Reply-To", FORM_MESSAGE_IDS},
-		{EMAIL_REFERENCES, "References", FORM_MESSAGE_IDS},
-		{EMAIL_SENDER, "Sender", FORM_ADDRESSES},
-		{EMAIL_FROM, "From", FORM_ADDRESSES},
-		{EMAIL_TO, "To", FORM_ADDRESSES},
-		{EMAIL_CC, "Cc", FORM_ADDRESSES},
-		{EMAIL_BCC, "Bcc", FORM_ADDRESSES},
-		{EMAIL_REPLY_TO, "Reply-To", FORM_ADDRESSES},
-		{EMAIL_SUBJECT, "Subject", FORM_TEXT},
-	};
-
-	for (size_t i = 0; i < countof(fields); i++) {
-		if (fields[i].prop != p)
-			continue;
-		*h_r = (struct header_prop){
-			.name = str_of(fields[i].name),
-			.form = fields[i].form,
-		};
-		return true;
-	}
-	return false;
-}
-
 /* ---- values ---------------------------------------------------------------------- */
 
 /* Elements of an array; false when it is none. */

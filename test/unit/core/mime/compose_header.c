@@ -28,9 +28,7 @@ static void test_raw_is_kept_byte_for_byte(void **state)
 {
 	static const char *const good[] = {" bar", "bar", "", " ", "  two  ",
 		" one\r\n two", "\r\n first", " a\r\n\tb\r\n c", " \r\n late",
-		" Gr\xc3\xbc\xc3\x9f"
-		"e",
-		"\ttab\tin it"};
+		" Gr\xc3\xbc\xc3\x9f!", "\ttab\tin it"};
 
 	for (size_t i = 0; i < countof(good); i++) {
 		struct buf b cleanup(buf_fini) = {0};
@@ -147,8 +145,7 @@ static void test_text_is_read_back_whatever_it_is(void **state)
 		"\xe6\xbc\xa2\xe5\xad\x97", "\xf0\x9f\x98\x80", "=?",
 		"?=", "=?utf-8?q?x?=", "\"", "\\", "(", ")", "<", ">", ",", ";",
 		":", "=20", "_", ".", "From ", "-- ",
-		"averyveryveryveryveryveryveryveryverylongword"
-		"thatfillsmorethanhalfaline"};
+		"averyveryveryveryveryveryveryverylongwordforaline"};
 	uint32_t seed = 1;
 
 	for (int i = 0; i < 3000; i++) {
