@@ -77,8 +77,8 @@ int email_query_open(
 	struct query *q, struct json_object *filter, struct json_object *sort);
 int email_query_page(struct query *q, int64_t position, uint64_t limit,
 	struct email_ids *ids_r);
-int email_query_touched(struct query *q, uint64_t since,
-	const uint64_t **ids_r, size_t *n_r);
+int email_query_touched(
+	struct query *q, uint64_t since, const uint64_t **ids_r, size_t *n_r);
 bool email_query_immutable(const struct query *q);
 int email_query_count(
 	struct query *q, const uint64_t *ids, size_t n, uint64_t *count_r);

@@ -6,7 +6,7 @@
 #include "core/store/query.h"
 #include "proto/jmap/request.h"
 
-#define FILTER_CONDITIONS 256 /* of one filter; each may cost a search */
+#define FILTER_CONDITIONS 512 /* and operators, of one filter: each may search */
 
 /*
  * Reads a filter, or refuses it: invalidArguments for what is not well-formed,

@@ -111,8 +111,7 @@ static void write_empty(struct jw *w, enum capability c)
 	jw_obj_end(w);
 }
 
-static void write_names(
-	struct jw *w, const char *key, const char *const *names)
+static void write_names(struct jw *w, const char *key, const char *const *names)
 {
 	jw_key(w, str_of(key));
 	jw_arr(w);

@@ -101,7 +101,7 @@ struct set {
 	int (*create)(struct set *s, struct set_item *i);
 	uint64_t created;
 	bool import; /* Email/import: there is nothing but creations */
-	bool flag;	    /* the type's own, from set_open */
+	bool flag;   /* the type's own, from set_open */
 };
 
 /* ---- /query ---------------------------------------------------------------- */
