@@ -313,7 +313,9 @@ static int each_message(struct maildir *m, const char *sub, struct err *e)
 static int one_folder(struct maildir *m, const struct dir *d, struct err *e)
 {
 	struct buf path cleanup(buf_fini) = {0}, sub cleanup(buf_fini) = {0};
-	buf_fmt(&path, "%s/%.*s", m->path, STR_ARG(d->name));
+	buf_addz(&path, m->path);
+	if (!str_eq(d->name, STR(".")))
+		buf_fmt(&path, "/%.*s", STR_ARG(d->name));
 	m->at = d;
 	int ret = maildir_letters_read(&m->letters, buf_z(&path), e);
 	if (ret == 0)
