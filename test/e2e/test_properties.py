@@ -17,17 +17,18 @@ import pytest
 
 import jmap
 import mail
+from blob import Blobs
 from model import COUNTS, Message, Model, matches
 
 SEEDS = int(os.environ.get("TEST_PROPERTIES", "3"))
 FIRST = int(os.environ.get("TEST_PROPERTIES_FROM", "1"))
-OPERATIONS = 140
+OPERATIONS = 112
 BETWEEN = 7  # operations between two looks
 REMEMBERED = 8  # earlier times that are kept
 STEPS = (None, 1, 2, 3, 7)  # maxChanges
 CALLS = 16  # maxCallsInRequest
 
-SUBJECTS = ["plan", "else", "third"]
+SUBJECTS = ["plan", "else", "third", "fourth", "fifth"]
 SENDERS = ["bob", "carol"]
 WORDS = ["apple", "banana", "cherry"]
 KEYWORDS = ["$seen", "$draft", "$flagged", "blue"]
@@ -46,6 +47,7 @@ class World:
         self.account = server.add_account()
         self.api = jmap.connect(("http", "ws")[seed % 2], server, self.account)
         self.lmtp = smtplib.LMTP("127.0.0.1", server.lmtp)
+        self.blobs = Blobs(server, self.account)
         self.model = Model({m["id"]: m for m in self.api.call(
             "Mailbox/get")["list"]})
         self.number = 0
@@ -56,6 +58,7 @@ class World:
 
     def close(self):
         self.lmtp.quit()
+        self.blobs.close()
         self.api.close()
 
     # ---- dice ----
@@ -69,14 +72,16 @@ class World:
             1, min(most, len(boxes))))
 
     def some_keywords(self):
-        return [k for k in KEYWORDS if self.random.random() < 0.35]
+        """Most are read: so it matters which ones are not."""
+        return [k for k in KEYWORDS if self.random.random() < (
+            0.6 if k == "$seen" else 0.3)]
 
     def new_message(self, boxes, keywords):
         """Refers to nothing, to one, to several, or to what never came."""
         subject = self.random.choice(SUBJECTS)
         known = [m for m in self.model.messages.values()
                  if m.subject == subject]
-        n = min(len(known), self.random.choice([0, 0, 1, 1, 2, 3]))
+        n = min(len(known), self.random.choice([0, 0, 0, 1, 1, 1, 2, 3]))
         refs = [m.own for m in self.random.sample(known, n)]
         if self.random.random() < 0.15:
             refs.append(f"never{self.random.randint(1, 4)}@x")
@@ -130,11 +135,22 @@ class World:
         assert len(self.api.call("Email/get", {
             "ids": ids, "properties": ["id"]})["list"]) == len(made)
 
+    def bring_in(self):
+        m = self.new_message(self.some_boxes(), self.some_keywords())
+        got = self.api.call("Email/import", {"emails": {"x": {
+            "blobId": self.blobs.upload(self.raw(m)),
+            "mailboxIds": dict.fromkeys(m.boxes, True),
+            "keywords": dict.fromkeys(m.keywords, True),
+            "receivedAt": "2026-11-%02dT06:00:00Z" % self.random.randint(
+                1, 9)}}})
+        assert got["created"], got
+        self.model.add(m)
+
     def flag(self):
         for m in {self.some_message() for _ in range(self.random.randint(
                 1, 3))}:
             if self.random.random() < 0.5:
-                k = self.random.choice(KEYWORDS)
+                k = self.random.choice([*KEYWORDS, "$seen", "$seen"])
                 on = k not in m.keywords
                 self.set("Email", update={self.ids_now()[m.own]: {
                     f"keywords/{k}": True if on else None}})
@@ -143,6 +159,22 @@ class World:
                 m.keywords = set(self.some_keywords())
                 self.set("Email", update={self.ids_now()[m.own]: {
                     "keywords": dict.fromkeys(m.keywords, True)}})
+
+    def throw_away(self):
+        """RFC 8621 2: one Email of a thread goes to the trash, perhaps unread."""
+        m, trash = self.some_message(), self.model.box_with("trash")
+        if not trash:
+            return
+        m.boxes = {trash}
+        update = {m.own: {"mailboxIds": {trash: True}}}
+        for o in self.model.messages.values():
+            if o.thread is m.thread:
+                read = o is not m and self.random.random() < 0.8
+                o.keywords = {"$seen"} if read else set()
+                update.setdefault(o.own, {})["keywords"] = dict.fromkeys(
+                    o.keywords, True)
+        now = self.ids_now()
+        self.set("Email", update={now[own]: u for own, u in update.items()})
 
     def move(self):
         m = self.some_message()
@@ -219,6 +251,8 @@ class World:
     def box_role(self):
         """One more mailbox is the trash (or has another role), or none is."""
         role = self.random.choice(ROLES)
+        if not self.model.box_with("trash"):
+            role = "trash"
         box = self.random.choice(list(self.model.boxes))
         old = self.model.box_with(role)
         if self.model.boxes[box]["role"] == "inbox" or box == old:
@@ -241,10 +275,10 @@ class World:
         self.set("Mailbox", destroy=[box], onDestroyRemoveEmails=True)
         self.model.destroy_box(box)
 
-    WEIGHTS = {"deliver": 10, "create": 6, "flag": 8, "move": 8, "destroy": 5,
-               "box_create": 2, "box_update": 3, "box_swap": 2, "box_role": 2,
+    WEIGHTS = {"deliver": 8, "create": 5, "bring_in": 3, "flag": 8, "move": 8, "destroy": 5,
+               "throw_away": 3, "box_create": 2, "box_update": 3, "box_swap": 2, "box_role": 2,
                "box_destroy": 1}
-    NEEDS_MAIL = ("flag", "move", "destroy")
+    NEEDS_MAIL = ("flag", "move", "destroy", "throw_away")
 
     def step(self):
         name, = self.random.choices(list(self.WEIGHTS),
@@ -252,7 +286,7 @@ class World:
         if name in self.NEEDS_MAIL and not self.model.messages:
             name = "deliver"
         self.done.append(name)
-        if name in ("deliver", "create"):
+        if name in ("deliver", "create", "bring_in"):
             self.known = None
         getattr(self, name)()
 
