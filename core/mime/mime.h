@@ -39,7 +39,7 @@ struct mime_part {
 	struct str disposition; /* lower case, STR_NONE when none */
 	struct str name;	/* decoded file name (RFC 2231, 2047), UTF-8 */
 	struct str cid;		/* without <> */
-	struct str language;	/* raw Content-Language */
+	struct str language;	/* Content-Language, no comments */
 	struct str location;
 	size_t offset, length;		     /* the encoded body within raw */
 	size_t header_offset, header_length; /* without the empty line */

@@ -199,6 +199,30 @@ static struct str id_read(struct str field, struct arena *a)
 	return s.n > 0 ? s : STR_NONE;
 }
 
+/* RFC 3282 2: comments may stand around each tag; behind one that never ends
+ * all is text. */
+static struct str language_read(struct str field, struct arena *a)
+{
+	struct str s = mime_clean(field, a);
+	char *p = arena_new(a, s.n + 1);
+	bool comments = true;
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (comments && s.p[i] == '(') {
+			size_t end = mime_comment_end(s, i);
+
+			comments = end < s.n;
+			if (comments) {
+				i = end;
+				continue;
+			}
+		}
+		p[n++] = s.p[i];
+	}
+	return str_trim(str_n(p, n));
+}
+
 /* RFC 2557 4.4.1: a long URI is folded, its white space is none of it. */
 static struct str uri_read(struct str field, struct arena *a)
 {
@@ -234,7 +258,7 @@ void mime_describe(struct mime_part *p, bool in_digest, struct str *boundary_r,
 	if (c.id.p)
 		p->cid = id_read(c.id, a);
 	if (c.language.p)
-		p->language = str_trim(mime_clean(c.language, a));
+		p->language = language_read(c.language, a);
 	if (c.location.p)
 		p->location = uri_read(c.location, a);
 }

@@ -112,6 +112,10 @@ static void test_disposition_and_ids(void **state)
 	assert_null(p->disposition.p);
 	assert_null(p->language.p);
 	assert_null(p->location.p);
+	p = part("Content-Language: (a (b)) en (c),(d)de");
+	assert_str(p->language, "en ,de");
+	p = part("Content-Language: (a) en (((, de");
+	assert_str(p->language, "en (((, de");
 	assert_null(part("Content-ID: <>")->cid.p);
 	assert_null(part(CD ";")->disposition.p);
 }
