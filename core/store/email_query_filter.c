@@ -225,8 +225,11 @@ unsigned node_cost(const struct node *n)
 		return cost;
 	if (n->kind > FILTER_NOT)
 		return n->cost;
-	for (size_t i = 0; i < n->n; i++)
-		cost = max_of(cost, node_cost(&n->sub[i]));
+	for (size_t i = 0; i < n->n; i++) {
+		unsigned sub = node_cost(&n->sub[i]);
+
+		cost = max_of(cost, sub);
+	}
 	return cost;
 }
 
