@@ -11,8 +11,8 @@
 
 extern const char *const mailbox_query_args[];
 
-int mailbox_query_open(struct query *q, struct json_object *filter,
-	struct json_object *sort);
+int mailbox_query_open(
+	struct query *q, struct json_object *filter, struct json_object *sort);
 int mailbox_query_page(struct query *q, int64_t position, uint64_t limit,
 	struct email_ids *ids_r);
 int mailbox_query_touched(
