@@ -5,10 +5,12 @@ import quopri
 
 import pytest
 
+import corpus
+import jmap
 from blob import Blobs
 from mail import deliver
 
-OPTIONS = {"max-objects-in-get": 20, "max-size-response": 65536}
+OPTIONS = {"max-objects-in-get": 20, "max-size-response": 262144}
 
 
 def leaf(name, kind="text/plain"):
@@ -54,7 +56,7 @@ MESSAGES = {
                    "Content-Disposition: attachment\r\n"
                    "Content-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=",
                    "Content-Type: message/rfc822\r\n\r\n",
-                   attached("Subject: " + "x" * 70000 + "\r\n\r\n")),
+                   attached("Subject: " + "x" * 270000 + "\r\n\r\n")),
 }
 
 
@@ -250,6 +252,34 @@ def test_email_parse_parts_of_a_7bit_message_are_parts_of_the_whole(api):
     outer = whole(api, "7bit")["attachments"][0]["blobId"]
     text = parse(api, outer, "textBody")["textBody"][0]["blobId"]
     assert text.count("_") == outer.count("_") == 3
+
+
+def test_email_parse_shows_what_get_shows(server):
+    """Of every message of test/data/mail, but for what a row alone has."""
+    account = server.add_account()
+    corpus.deliver_all(server, account.name, corpus.committed().values())
+    api = jmap.HttpApi(server, account)
+    want = {"properties": [
+        "blobId", "size", "messageId", "inReplyTo", "references", "sender",
+        "from", "to", "cc", "bcc", "replyTo", "subject", "sentAt",
+        "hasAttachment", "preview", "bodyValues", "textBody", "htmlBody",
+        "attachments", "bodyStructure", "headers", "header:Subject:asText",
+        "header:To:asGroupedAddresses:all", "header:Received:all"],
+        "bodyProperties": [
+            "partId", "blobId", "size", "name", "type", "charset",
+            "disposition", "cid", "language", "location", "headers",
+            "subParts", "header:Content-Type:asText"],
+        "fetchAllBodyValues": True}
+    ids = api.emails()
+    assert len(ids) == len(corpus.committed())
+    for i in range(0, len(ids), 5):
+        emails = api.call("Email/get", {"ids": ids[i:i + 5], **want})["list"]
+        got = api.call("Email/parse", {
+            "blobIds": [e["blobId"] for e in emails], **want})
+        for e in emails:
+            del e["id"]
+            assert got["parsed"][e["blobId"]] == e
+    api.close()
 
 
 # ---- what cannot ----
