@@ -92,11 +92,17 @@ bool mime_is_multipart(const struct mime_part *p)
 	return str_starts(p->type, STR("multipart/"));
 }
 
-/* Charset and boundary end at the first blank: no value has one inside. */
-static struct str first_word(struct str s)
+/* No charset has a blank, a quote or a semicolon; what is sent for one does. */
+static struct str charset_name(struct str s)
 {
-	s = str_trim(s);
-	return mime_slice(s, 0, min_of(str_find(s, ' '), str_find(s, '\t')));
+	size_t from = 0;
+	size_t to;
+
+	while (from < s.n && strchr(" \t'\"", s.p[from]))
+		from++;
+	for (to = from; to < s.n && !strchr(" \t'\";", s.p[to]);)
+		to++;
+	return mime_slice(s, from, to);
 }
 
 /* A file name as RFC 2231 says, or (as many write it) as encoded words. */
@@ -123,7 +129,7 @@ static void read_type(struct mime_part *p, struct str field,
 
 	mime_params_read(&ps, clean, a);
 	p->type = type.p ? type : STR("text/plain");
-	p->charset = first_word(mime_param(&ps, STR("charset"), a));
+	p->charset = charset_name(mime_param(&ps, STR("charset"), a));
 	if (p->charset.n == 0)
 		p->charset = is_text(p) ? STR("us-ascii") : STR_NONE;
 	p->name = name_read(&ps, STR("name"), a);

@@ -55,6 +55,14 @@ static void test_types(void **state)
 	assert_type("content-TYPE: a/b", "a/b", NULL);
 }
 
+static void test_charsets_as_sent_by_the_careless(void **state)
+{
+	assert_type(CT "a/b; charset='utf-8'", "a/b", "utf-8");
+	assert_type(CT "a/b; charset=\"koi8-r; format=x\"", "a/b", "koi8-r");
+	assert_type(CT "a/b; charset=\" \\\"x\\\" y\"", "a/b", "x");
+	assert_type(CT "text/plain; charset=\"'\"", "text/plain", "us-ascii");
+}
+
 static void test_broken_types_are_plain_text(void **state)
 {
 	assert_type(CT, "text/plain", "us-ascii");
@@ -223,6 +231,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_charsets_as_sent_by_the_careless),
 		cmocka_unit_test(test_broken_types_are_plain_text),
 		cmocka_unit_test(test_last_content_type_counts),
 		cmocka_unit_test(test_encodings),
