@@ -380,25 +380,39 @@ WORDS = {
     "lines_cr": None}
 
 
-def test_each_is_found_by_a_word_of_its_text(box):
-    words = {name: WORDS.get(name, corpus.word(name)) for name in ALL}
-    words = {name: word for name, word in words.items() if word}
-    missed = [name for name, ids in found_by(box.http, words).items()
-              if box.ids[name] not in ids]
-    assert missed == []
+def words():
+    """By name the word of each."""
+    found = {name: WORDS.get(name, corpus.word(name)) for name in ALL}
+    return {name: word for name, word in found.items() if word}
 
 
-def found_by(api, words):
-    """By name the ids that each word finds; many in one request."""
-    calls = [["Email/query", {"accountId": api.account_id,
-                              "filter": {"text": word}}, name]
-             for name, word in words.items()]
+def answers(api, method, arguments):
+    """By name the answer to each; many calls in one request."""
+    calls = [[method, {"accountId": api.account_id, **args}, name]
+             for name, args in arguments.items()]
     found = {}
     for at in range(0, len(calls), 16):
-        for method, answer, name in api.calls(*calls[at:at + 16]):
-            assert method == "Email/query", (name, answer)
-            found[name] = answer["ids"]
+        for got, answer, name in api.calls(*calls[at:at + 16]):
+            assert got == method, (name, answer)
+            found[name] = answer
     return found
+
+
+def test_each_is_found_by_a_word_of_its_text(box):
+    found = answers(box.http, "Email/query", {
+        name: {"filter": {"text": word}} for name, word in words().items()})
+    assert [name for name in found
+            if box.ids[name] not in found[name]["ids"]] == []
+
+
+def test_what_was_found_is_marked(box):
+    found = answers(box.http, "SearchSnippet/get", {
+        name: {"filter": {"text": word}, "emailIds": [box.ids[name]]}
+        for name, word in words().items()})
+    marked = {name: answer["list"][0] for name, answer in found.items()}
+    assert [name for name, s in marked.items()
+            if "<mark>" not in (s["subject"] or "") + (s["preview"] or "")
+            ] == []
 
 
 # ---- what is moved in and out ----------------------------------------------------------------
