@@ -9,7 +9,7 @@
 #include "core/store/internal.h"
 
 #define FLAGS_READ 3 /* $seen, $draft: RFC 8621 2, unreadEmails */
-/* What one message may move from thread to thread: less than a second. */
+/* What one message may move from thread to thread: some 0.5 ms an email. */
 #define MERGE_EMAILS 1000
 #define MERGE_BYTES ((uint64_t)128 << 20)
 
