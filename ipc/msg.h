@@ -5,8 +5,10 @@
  * worker's life. The worker sends CALL, any CALL_BODY (at most MSG_WINDOW bytes
  * ahead of CALL_CREDIT), CALL_END; the store answers REPLY (a small answer whole
  * in it, last = 1), or REPLY, REPLY_BODY..., REPLY_END within MSG_WINDOW ahead of
- * REPLY_CREDIT. Before a call changes anything the store sends CALL_WRITING: a
- * call that was not marked when the store died may safely be asked again.
+ * REPLY_CREDIT. The REPLY of a CALL_DOWNLOAD has a struct call_found in it; when
+ * fewer bytes than it promised come before REPLY_END, the answer broke off. Before a
+ * call changes anything the store sends CALL_WRITING: a call that was not marked when
+ * the store died may safely be asked again.
  */
 #pragma once
 

@@ -243,6 +243,40 @@ def test_uploads_at_once_count_in_the_quota_as_they_come(server, account):
     assert sorted(statuses) == [201, 201, 507]
 
 
+# ---- memory ----
+
+def high_water(pid):
+    """Bytes; and it begins anew."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        kib, = (line.split()[1] for line in f if line.startswith("VmHWM:"))
+    with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as f:
+        f.write("5")
+    return int(kib) * 1024
+
+
+def sanitized(pid):
+    """Its freed memory stays."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
+        return "asan" in (text := f.read()) or "tsan" in text
+
+
+def test_a_large_file_is_in_no_process_memory():
+    size = 40_000_000
+    with harness.Server() as server:
+        account = server.add_account()
+        data = noise(1_000_000) * (size // 1_000_000)
+        with Blobs(server, account) as c:
+            c.download(c.upload(noise(100_000)))
+            pids = server.pids("store") + server.pids("worker")
+            if sanitized(pids[0]):
+                pytest.skip("a sanitizer keeps what was freed")
+            before = [high_water(p) for p in pids]
+            assert c.download(c.upload(data)).body == data
+            after = [high_water(p) for p in pids]
+        for a, b in zip(before, after):
+            assert b - a < size // 3, (before, after)  # rings are memory, too
+
+
 # ---- breaking off ----
 
 @pytest.mark.parametrize("sent", [10, 100_000, 250_000])

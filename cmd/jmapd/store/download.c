@@ -44,7 +44,7 @@ static unsigned choose(
 		f->first = total - f->length;
 		return f->length ? 206 : 416;
 	}
-	if (r->first >= total)
+	if (r->first >= total || r->last < r->first)
 		return 416;
 	if (r->last < total)
 		end = r->last + 1;
