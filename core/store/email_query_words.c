@@ -126,15 +126,19 @@ int thread_words_ask(struct search *s, struct thread_words *w, uint64_t thread,
 	bool *some_r, bool *all_r)
 {
 	uint64_t alone = THREADS_ALONE + s->tx->meta.emails / PASS_ROWS;
-	int ret = 0;
 
 	if (!w->some.at && w->looked++ < alone)
 		return look(s, w, thread, some_r, all_r);
-	if (!w->some.at)
-		ret = pass(s);
+	if (!w->some.at) {
+		int ret = pass(s);
+
+		if (ret < 0)
+			return ret;
+		check(w->some.at && w->lacks.at);
+	}
 	*some_r = bits_has(&w->some, thread);
 	*all_r = !bits_has(&w->lacks, thread);
-	return ret;
+	return 0;
 }
 
 /* ---- texts ---------------------------------------------------------------- */

@@ -6,7 +6,8 @@
 #include "core/store/query.h"
 #include "proto/jmap/request.h"
 
-#define FILTER_CONDITIONS 512 /* and operators, of one filter: each may search */
+/* Conditions and operators of one filter: each may cost a search. */
+#define FILTER_CONDITIONS 512
 
 /*
  * Reads a filter, or refuses it: invalidArguments for what is not well-formed,

@@ -443,9 +443,9 @@ static void random_lists_are_those_of_the_model(void **state)
 		some_filter(&w, &f, 3);
 		some_sort(&w, &q);
 		n = model_list(&w, &q, list);
-		q.position = rnd(2) ? 0
-				    : (int64_t)rnd((unsigned)n + 3) -
-					      (int64_t)rnd((unsigned)n + 3);
+		if (rnd(2))
+			q.position = (int64_t)rnd(2 * (unsigned)n + 5) -
+				     (int64_t)n - 2;
 		same_window(&w, &q, list, n);
 		same_count(&w, &q, list, n);
 	}
