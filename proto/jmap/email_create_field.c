@@ -7,10 +7,14 @@
 
 bool names_add(struct draft *d, struct names *n, struct str name)
 {
-	for (const struct names *all = n; all; all = all->more)
+	const struct names *all = n;
+
+	do {
 		for (size_t i = 0; i < all->n; i++)
 			if (str_ieq(all->at[i], name))
 				return false;
+		all = all->more;
+	} while (all);
 	if (n->n == CREATE_FIELDS_MAX)
 		return false;
 	if (n->n == n->cap) {

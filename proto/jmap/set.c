@@ -69,6 +69,7 @@ int set_add_map(struct set *s, struct json_object *map, enum set_kind kind)
 {
 	if (!map)
 		return 0;
+	check(s->items); /* set_limit() made room */
 	json_object_object_foreach(map, key, value)
 	{
 		struct set_item *i = &s->items[s->n++];
@@ -89,6 +90,7 @@ int set_add_map(struct set *s, struct json_object *map, enum set_kind kind)
 static int add_destroys(
 	struct set *s, struct json_object *list, struct idmap *doomed)
 {
+	check(s->items); /* set_limit() made room */
 	for (size_t k = 0; list && k < json_object_array_length(list); k++) {
 		struct set_item *i = &s->items[s->n];
 		struct str id;
