@@ -9,7 +9,13 @@
  */
 #include "core/store/email_search.h"
 
-enum { COST_STEP = 2, COST_FETCH = 12, COST_HIT = 16, COST_PASS = 3 };
+enum {
+	COST_STEP = 2,	 /* of a walk */
+	COST_FETCH = 12, /* a row by id */
+	COST_HIT = 16,	 /* a row by id that must be sorted in */
+	COST_PASS = 3,	 /* a row of all */
+	COST_FLAGS = 2,	 /* when most of them have the wrong flags */
+};
 
 /* What every email of the list must be or have. */
 struct musts {
@@ -17,7 +23,8 @@ struct musts {
 	uint64_t box_total;
 	struct bits hits; /* of all texts; none: no text */
 	uint64_t hits_n;
-	int64_t low, high; /* receivedAt, both in */
+	int64_t low, high;	 /* receivedAt, both in */
+	int64_t flags, flags_on; /* those that are decided, and set */
 };
 
 struct run {
@@ -102,6 +109,13 @@ static int find_musts(struct search *s, struct musts *m, struct node *n)
 		return 0;
 	case FILTER_AFTER:
 		m->low = max_of(m->low, n->number);
+		return 0;
+	case FILTER_KEYWORD:
+		m->flags_on |= n->keyword.flag;
+		m->flags |= n->keyword.flag;
+		return 0;
+	case FILTER_NOT_KEYWORD:
+		m->flags |= n->keyword.flag;
 		return 0;
 	default:
 		return 0;
@@ -201,7 +215,8 @@ enum way { BY_WALK, BY_HITS, BY_PASS };
 static enum way choose(struct run *u)
 {
 	const struct musts *m = &u->m;
-	uint64_t pass = u->s.tx->meta.emails * COST_PASS;
+	uint64_t pass =
+		u->s.tx->meta.emails * (m->flags ? COST_FLAGS : COST_PASS);
 	uint64_t hits = m->hits.at ? m->hits_n * COST_HIT : UINT64_MAX;
 	uint64_t walk = u->walks ? walk_cost(u) : UINT64_MAX;
 	bool bounded = m->low > INT64_MIN || m->high < INT64_MAX;
@@ -309,18 +324,24 @@ static int run_hits(struct run *u)
 	return 0;
 }
 
+/* Rows without the flags that they must have do not even leave the database. */
 static int run_pass(struct run *u)
 {
 	struct search *s = &u->s;
 	struct db_stmt *st;
-	int ret = s->wide ? db_stmt(s->tx->db, "SELECT " ROW_WIDE " FROM email",
+	int ret = s->wide ? db_stmt(s->tx->db,
+				    "SELECT " ROW_WIDE
+				    " FROM email WHERE flags & ?1 = ?2",
 				    &st, s->e)
 			  : db_stmt(s->tx->db,
-				    "SELECT " ROW_COLUMNS " FROM email", &st,
-				    s->e);
+				    "SELECT " ROW_COLUMNS
+				    " FROM email WHERE flags & ?1 = ?2",
+				    &st, s->e);
 
 	if (ret < 0)
 		return ret;
+	db_bind_i64(st, 1, u->m.flags);
+	db_bind_i64(st, 2, u->m.flags_on);
 	while ((ret = db_step(st, s->e)) > 0) {
 		struct row r = {0};
 
@@ -356,15 +377,19 @@ static int run_way(struct run *u)
 	int ret;
 
 	if (way == BY_WALK) {
-		if (!u->ordered)
-			u->lines.stride = 2 + u->s.sort_n;
+		u->lines.stride = 2 + u->s.sort_n;
+		if (u->all || !u->ordered)
+			thread_words_expect(&u->s, u->walk_n);
 		ret = run_walk(u);
 		if (ret <= 0)
 			return ret;
 		way = BY_PASS;
 	}
 	unordered(u);
-	return way == BY_HITS ? run_hits(u) : run_pass(u);
+	if (way == BY_HITS)
+		return run_hits(u);
+	thread_words_expect(&u->s, u->s.tx->meta.emails);
+	return run_pass(u);
 }
 
 /* ---- the window ----------------------------------------------------------- */

@@ -122,13 +122,27 @@ static int look(struct search *s, const struct thread_words *w, uint64_t thread,
 	return ret;
 }
 
+/* How many threads are looked at alone at most. */
+static uint64_t alone(const struct search *s)
+{
+	return THREADS_ALONE + s->tx->meta.emails / PASS_ROWS;
+}
+
+void thread_words_expect(struct search *s, uint64_t n)
+{
+	if (n <= alone(s))
+		return;
+	for (struct thread_words *w = s->words; w; w = w->next)
+		w->looked = n;
+}
+
 int thread_words_ask(struct search *s, struct thread_words *w, uint64_t thread,
 	bool *some_r, bool *all_r)
 {
-	uint64_t alone = THREADS_ALONE + s->tx->meta.emails / PASS_ROWS;
-
-	if (!w->some.at && w->looked++ < alone)
+	if (!w->some.at && w->looked < alone(s)) {
+		w->looked++;
 		return look(s, w, thread, some_r, all_r);
+	}
 	if (!w->some.at) {
 		int ret = pass(s);
 

@@ -124,6 +124,8 @@ struct keyword keyword_of(struct str text);
 bool keyword_in(const struct keyword *k, int64_t flags, struct str keywords);
 /* One object a keyword. */
 struct thread_words *thread_words_of(struct search *s, struct str text);
+/* About so many threads will be asked for. */
+void thread_words_expect(struct search *s, uint64_t n);
 /* Does some, do all emails of the thread have it? */
 int thread_words_ask(struct search *s, struct thread_words *w, uint64_t thread,
 	bool *some_r, bool *all_r);

@@ -4,6 +4,10 @@
 #include "proto/jmap/json.h"
 #include "proto/jmap/verbs.h"
 
+/* Ids of the list that are looked through first; then so many times more. */
+#define ANCHOR_FIRST ((uint64_t)512)
+#define ANCHOR_GROWS 8
+
 static const char *const names[] = {"accountId", "filter", "sort", "position",
 	"anchor", "anchorOffset", "limit", "calculateTotal", NULL};
 
@@ -50,35 +54,51 @@ int query_read(struct query *q)
 	return ret ? ret : q->type->ops->query_open(q, filter, sort);
 }
 
-/* RFC 8620 5.5: from where the anchor stands in the whole list, plus the offset. */
+/* Where the anchor stands in the whole list; looks through ever longer beginnings. */
+static int find_anchor(struct query *q, uint64_t number, uint64_t *index_r)
+{
+	bool want_total = q->want_total;
+	struct email_ids ids = {0};
+	int ret = 0;
+
+	q->want_total = false;
+	for (uint64_t limit = ANCHOR_FIRST; ret == 0; limit *= ANCHOR_GROWS) {
+		uint64_t i = 0;
+
+		ret = q->type->ops->query_page(q, 0, limit, &ids);
+		while (ret == 0 && i < ids.n && ids.at[i] != number)
+			i++;
+		*index_r = i;
+		if (ret || i < ids.n)
+			break;
+		if (ids.n < limit)
+			ret = req_error(q->r, ERROR_ANCHOR_NOT_FOUND, "%s", "");
+	}
+	q->want_total = want_total;
+	return ret;
+}
+
+/* RFC 8620 5.5: the anchor's place plus the offset is the position. */
 static int page_by_anchor(
 	struct query *q, const struct window *v, struct email_ids *ids_r)
 {
 	struct str id;
 	uint64_t number, first;
-	size_t i = 0;
 	int ret;
 
 	if (!req_id(q->r, NULL, v->anchor, &id) ||
 		!id_parse(q->type->id_prefix, id, &number))
 		return req_error(q->r, ERROR_ANCHOR_NOT_FOUND, "%s", "");
-	ret = q->type->ops->query_page(q, 0, INT64_MAX, ids_r);
+	ret = find_anchor(q, number, &first);
 	if (ret)
 		return ret;
-	while (i < ids_r->n && ids_r->at[i] != number)
-		i++;
-	if (i == ids_r->n)
-		return req_error(q->r, ERROR_ANCHOR_NOT_FOUND, "%s", "");
 	if (v->offset < 0)
-		first = i - min_of(i, 0 - (uint64_t)v->offset);
+		first -= min_of(first, 0 - (uint64_t)v->offset);
 	else
-		first = i + (uint64_t)v->offset;
-	ids_r->position = first;
-	ids_r->total = ids_r->n;
-	first = min_of(first, ids_r->n);
-	ids_r->at += first;
-	ids_r->n = min_of(ids_r->n - first, (uint64_t)v->limit);
-	return 0;
+		first = min_of(
+			first + (uint64_t)v->offset, (uint64_t)INT64_MAX);
+	return q->type->ops->query_page(
+		q, (int64_t)first, (uint64_t)v->limit, ids_r);
 }
 
 static int write_answer(struct query *q, const struct method *m,
