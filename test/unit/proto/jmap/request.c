@@ -133,7 +133,7 @@ static void test_websocket_errors_carry_the_id(void **state)
 
 static void test_unknown_method(void **state)
 {
-	run_calls("['Foo/get',{},'0'],['Email/queryChanges',{},'1'],"
+	run_calls("['Foo/get',{},'0'],['Thread/query',{},'1'],"
 		  "['Core/echo',{},'2']");
 	assert_error(0, "unknownMethod");
 	assert_error(1, "unknownMethod");
