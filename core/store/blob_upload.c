@@ -76,8 +76,8 @@ int upload_expire(struct tx *t, int64_t now_ms, struct err *e)
 static int make_room(
 	struct tx *t, uint64_t wanted, uint64_t quota, struct err *e)
 {
-	struct oldest o;
-	int64_t used;
+	struct oldest o = {0};
+	int64_t used = 0;
 	int ret = db_number(t->db, &used, e,
 		"SELECT coalesce(sum(max(size, ?)), 0) FROM upload", "i",
 		(int64_t)UPLOAD_LEAST);
@@ -143,7 +143,7 @@ static int insert(struct tx *t, const struct blob_id *b, uint64_t size,
 int upload_add(struct tx *t, struct str raw, uint64_t quota,
 	struct blob_id *b_r, struct err *e)
 {
-	int64_t id;
+	int64_t id = 0;
 	int ret;
 
 	sha256(raw, b_r->sha);
