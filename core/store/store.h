@@ -251,7 +251,7 @@ struct email_new {
 	size_t message_ids_n;
 	struct str base_subject;
 	struct str from, to; /* email_first_name(), for sorting; may be empty */
-	bool delivery; /* it came from outside: EmailDelivery changes */
+	bool delivery;	     /* it came from outside: EmailDelivery changes */
 };
 
 #define EMAIL_MAILBOX_NOT_FOUND 1
