@@ -37,14 +37,14 @@ def write(path, raw):
 
 def mbox_of(messages, line=b"From bob@example.net Sat Jan  3 01:05:34 1996"):
     """mboxrd: every line that begins with >*From gets one > more."""
-    out = b""
+    out = []
     for raw in messages:
-        out += line + b"\n"
+        out.append(line + b"\n")
         for one in lf(raw).splitlines(keepends=True):
-            out += (b">" + one if one.lstrip(b">").startswith(b"From ")
-                    else one)
-        out += b"\n" if out.endswith(b"\n") else b"\n\n"
-    return out
+            quote = one.lstrip(b">").startswith(b"From ")
+            out.append(b">" + one if quote else one)
+        out.append(b"\n" if out[-1].endswith(b"\n") else b"\n\n")
+    return b"".join(out)
 
 
 def counts(p):

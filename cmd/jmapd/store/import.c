@@ -353,6 +353,8 @@ static void on_batch(struct turn *t)
 {
 	struct batch *b = container_of(t, struct batch, turn);
 	b->ret = store_batch(b);
+	if (b->ret == -ENOSPC)
+		err_set(&b->e, b->ret, "the disk of jmapd is full");
 }
 
 /* ---- batches: in the stream's thread -------------------------------------- */
