@@ -199,43 +199,45 @@ static int check_parent(
 	return MAILBOX_OK;
 }
 
-static int check_name(
-	struct tx *t, const struct mailbox *m, uint64_t id, struct err *e)
+int mailbox_namesake(
+	struct tx *t, const struct mailbox *m, uint64_t *id_r, struct err *e)
 {
-	int64_t other;
-	int ret = db_number(t->db, &other, e,
+	int64_t id = 0;
+	int ret = db_number(t->db, &id, e,
 		"SELECT id FROM mailbox WHERE parent = ? AND name = ?"
 		" AND id <> ? LIMIT 1",
-		"iti", (int64_t)m->parent, m->name, (int64_t)id);
+		"iti", (int64_t)m->parent, m->name, (int64_t)m->id);
 
-	return ret > 0 ? MAILBOX_NAME_TAKEN : ret;
+	*id_r = (uint64_t)id;
+	return ret;
 }
 
-static int check_role(
-	struct tx *t, const struct mailbox *m, uint64_t id, struct err *e)
+static int check_role(struct tx *t, const struct mailbox *m, struct err *e)
 {
 	int64_t other;
 	int ret = m->role.n ? db_number(t->db, &other, e,
 				      "SELECT id FROM mailbox WHERE role = ?"
 				      " AND id <> ? LIMIT 1",
-				      "ti", m->role, (int64_t)id)
+				      "ti", m->role, (int64_t)m->id)
 			    : 0;
 
 	return ret > 0 ? MAILBOX_ROLE_TAKEN : ret;
 }
 
-/* id 0: it is new. */
-static int judge(
-	struct tx *t, const struct mailbox *m, uint64_t id, struct err *e)
+/* m->id 0: it is new. */
+static int judge(struct tx *t, const struct mailbox *m, struct err *e)
 {
-	int ret = check_parent(t, id, m->parent, e);
+	uint64_t other;
+	int ret = check_parent(t, m->id, m->parent, e);
 
 	if (ret == MAILBOX_OK && !name_ok(m->name))
 		ret = MAILBOX_BAD_NAME;
 	if (ret != MAILBOX_OK || t->mailbox_defer)
 		return ret;
-	ret = check_name(t, m, id, e);
-	return ret != MAILBOX_OK ? ret : check_role(t, m, id, e);
+	ret = mailbox_namesake(t, m, &other, e);
+	if (ret != 0)
+		return ret < 0 ? ret : MAILBOX_NAME_TAKEN;
+	return check_role(t, m, e);
 }
 
 void mailbox_defer(struct tx *t, bool defer)
@@ -250,7 +252,7 @@ int mailbox_judge(struct tx *t, uint64_t id, struct err *e)
 	int ret = mailbox_find(t, id, &tmp, &m, e);
 
 	check(!t->mailbox_defer);
-	return ret > 0 ? judge(t, &m, id, e) : ret;
+	return ret > 0 ? judge(t, &m, e) : ret;
 }
 
 /* ---- changes -------------------------------------------------------------- */
@@ -258,9 +260,12 @@ int mailbox_judge(struct tx *t, uint64_t id, struct err *e)
 int mailbox_create(
 	struct tx *t, const struct mailbox *m, uint64_t *id_r, struct err *e)
 {
-	int ret = judge(t, m, 0, e);
+	struct mailbox new = *m;
 	uint64_t id;
+	int ret;
 
+	new.id = 0;
+	ret = judge(t, &new, e);
 	if (ret != MAILBOX_OK)
 		return ret;
 	id = t->meta.next_mailbox++;
@@ -317,7 +322,7 @@ int mailbox_update(struct tx *t, const struct mailbox *m, struct err *e)
 		return ret < 0 ? ret : MAILBOX_NOT_FOUND;
 	if (same(&old, m))
 		return MAILBOX_OK;
-	ret = judge(t, m, m->id, e);
+	ret = judge(t, m, e);
 	if (ret != MAILBOX_OK)
 		return ret;
 	ret = mailbox_trash(t, &trash, e);

@@ -240,19 +240,13 @@ static void set_prop(struct set *s, struct set_item *i, struct mailbox *m,
 static int find_namesake(
 	struct set *s, struct set_item *i, const struct mailbox *m)
 {
-	const struct mailbox *all;
-	size_t n;
-	int ret = mailbox_list(s->tx, &s->r->arena, &all, &n, &s->r->err);
+	uint64_t other;
+	int ret = mailbox_namesake(s->tx, m, &other, &s->r->err);
+	struct idz id = id_of('m', other);
 
-	for (size_t k = 0; ret == 0 && k < n; k++) {
-		struct idz id = id_of('m', all[k].id);
-
-		if (all[k].id != m->id && all[k].parent == m->parent &&
-			str_eq(all[k].name, m->name))
-			i->existing =
-				arena_str(&s->r->arena, str_n(id.z, id.n));
-	}
-	return ret;
+	if (ret > 0)
+		i->existing = arena_str(&s->r->arena, str_n(id.z, id.n));
+	return min_of(ret, 0);
 }
 
 /* What the store refused, in RFC 8621's words. */
