@@ -31,7 +31,7 @@ DEPS_proto/front := proto/jmap proto/ws proto/push proto/http conf core/store \
 DEPS_cmd/jmapd   := $(LAYERS)
 DEPS_cmd/jmapctl := $(LAYERS)
 
-PKGS   := libssl libcrypto json-c liburcu liburcu-cds sqlite3 gmime-3.0 yaml-0.1
+PKGS   := libssl libcrypto libnghttp2 json-c liburcu liburcu-cds sqlite3 gmime-3.0 yaml-0.1
 CFLAGS_PKGS := $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 LIBS   := $(shell pkg-config --libs $(PKGS)) -lcrypt -lpthread -lm
 

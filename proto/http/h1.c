@@ -261,27 +261,26 @@ struct h1_pool *h1_pool_new(struct loop *l, const struct http_server *srv)
 	return p;
 }
 
-void h1_accept(struct h1_pool *p, int fd, struct tls_ctx *tls)
+void h1_take(struct h1_pool *p, struct conn *c, uint64_t id)
 {
 	struct h1 *h = mem_new(sizeof(*h));
 
 	h->s.vt = &h1_stream_vt;
 	h->s.share = &h->share;
-	h->share.id = ++p->next_id;
+	h->share.id = id;
+	h->c = c;
 	h->pool = p;
 	h->out_ms = loop_now_ms(p->loop);
 	h->q = mem_new(sizeof(*h->q));
 	h->q->h = h;
 	timer_init(&h->q->timer, on_timer);
 	defer_init(&h->q->finish, on_finish);
-	sock_peer_text(fd, h->q->peer);
+	sock_peer_text(conn_fd(c), h->q->peer);
 	cds_list_add_tail(&h->node, &p->all);
 	p->n++;
-	metrics_add(METRIC_ACCEPTS, 1);
 	metrics_add(METRIC_CONNECTIONS, 1);
-	h->c = conn_new(p->loop, fd, tls, NULL, (unsigned)h1_timeout_ms(),
-		&h1_conn_ops, h);
 	h1_arm(h);
+	conn_set(c, &h1_conn_ops, h);
 }
 
 static void drain_one(struct h1 *h)

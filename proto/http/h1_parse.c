@@ -7,6 +7,8 @@
 
 #include <ctype.h>
 
+#include "proto/http/target.h"
+
 static int refuse(struct h1_head *h, int status, const char *why)
 {
 	h->why = why;
@@ -94,44 +96,11 @@ static int field_line(struct h1_head *h, struct str line)
 	return 0;
 }
 
-/* RFC 9110 4.2.3, RFC 3986 3.2: a host, perhaps a port; no user. */
-static bool is_authority(struct str a)
-{
-	static const char marks[] = "-._~!$&'()*+,;=%:[]";
-	size_t colon = a.n;
-
-	for (size_t i = 0; i < a.n; i++) {
-		unsigned char c = (unsigned char)a.p[i];
-		if (!isalnum(c) && !(c && strchr(marks, c)))
-			return false;
-		if (c == ':')
-			colon = i;
-		if (c == '[' && i)
-			return false;
-	}
-	if (a.n && a.p[0] == '[') {
-		size_t end = str_find(a, ']');
-		if (end == a.n || end < 3)
-			return false;
-		if (end + 1 == a.n)
-			return true;
-		if (a.p[end + 1] != ':')
-			return false;
-		colon = end + 1;
-	} else if (colon != str_find(a, ':') || str_find(a, ']') != a.n) {
-		return false;
-	}
-	for (size_t i = colon + 1; i < a.n; i++)
-		if (!isdigit((unsigned char)a.p[i]))
-			return false;
-	return colon > 0 && a.n > 0 && (colon >= a.n || a.n - colon <= 6);
-}
-
 static int on_host(struct h1_head *h, struct str v)
 {
 	if (h->has_host)
 		return refuse(h, 400, "more than one Host");
-	if (!is_authority(v))
+	if (!http_authority_valid(v))
 		return refuse(h, 400, "malformed Host");
 	h->has_host = true;
 	h->authority = v;
@@ -258,18 +227,10 @@ static int absolute_form(struct h1_head *h, struct str *rest_r)
 	while (end < t.n && t.p[end] != '/' && t.p[end] != '?')
 		end++;
 	h->authority = str_n(t.p, end);
-	if (!is_authority(h->authority))
+	if (!http_authority_valid(h->authority))
 		return refuse(h, 400, "malformed authority in target");
 	*rest_r = str_skip(t, end);
 	return 0;
-}
-
-static int unhex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static int decode_path(struct h1_head *h, struct str raw)
@@ -277,19 +238,8 @@ static int decode_path(struct h1_head *h, struct str raw)
 	char *to = h->aux.p + h->aux.n;
 
 	h->path = str_n(to, 0);
-	for (size_t i = 0; i < raw.n; i++) {
-		int hi, lo;
-		if (raw.p[i] != '%') {
-			to[h->path.n++] = raw.p[i];
-			continue;
-		}
-		hi = i + 2 < raw.n ? unhex(raw.p[i + 1]) : -1;
-		lo = i + 2 < raw.n ? unhex(raw.p[i + 2]) : -1;
-		if (hi < 0 || lo < 0 || (hi | lo) == 0)
-			return refuse(h, 400, "bad escape in path");
-		to[h->path.n++] = (char)(hi << 4 | lo);
-		i += 2;
-	}
+	if (!http_path_decode(raw, to, &h->path.n))
+		return refuse(h, 400, "bad escape in path");
 	h->aux.n += h->path.n;
 	return 0;
 }

@@ -29,7 +29,6 @@ struct h1_pool {
 	struct http_server srv;
 	struct cds_list_head all;
 	size_t n;
-	uint64_t next_id;
 	bool draining;
 	bool dying; /* goes with its last connection */
 	struct h1_date date;

@@ -232,7 +232,7 @@ LONG = b"x" * 8192
     (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + LONG * 5, 431),
     (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 101 + b"\r\n", 431),
     (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
-    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    (b"PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n", 505),
 ])
 def test_limits_of_the_head(conn, head, status):
     conn.send_may_fail(head)

@@ -10,7 +10,7 @@
 #include "core/io/listener.h"
 #include "core/io/tls.h"
 #include "proto/front/front.h"
-#include "proto/http/h1.h"
+#include "proto/http/http.h"
 #include "proto/lmtp/lmtp.h"
 #include "proto/push/push.h"
 
@@ -23,7 +23,7 @@ struct worker {
 	struct rings *rings;
 	struct push_hub *hub;
 	struct front *front;
-	struct h1_pool *http;
+	struct http_pool *http;
 	struct lmtp_pool *lmtp;
 	struct tls_ctx *tls; /* NULL: no tls listener */
 	struct cds_list_head doors;
@@ -50,9 +50,9 @@ static void on_accept(void *ctx, int fd)
 	if (d->flags & CTL_LISTEN_LMTP)
 		lmtp_accept(w->lmtp, fd);
 	else if (!(d->flags & CTL_LISTEN_TLS))
-		h1_accept(w->http, fd, NULL);
+		http_accept(w->http, fd, NULL);
 	else if (w->tls)
-		h1_accept(w->http, fd, w->tls);
+		http_accept(w->http, fd, w->tls);
 	else
 		close(fd); /* the certificate could not be read: logged */
 }
@@ -127,7 +127,7 @@ static void take_tls(struct worker *w, struct ctl_packet *p)
 		return;
 	}
 	if (tls_server_new(str_n(pem, cert), str_n(pem + cert, key),
-		    STR("\x08http/1.1"), &t, &e) < 0) {
+		    STR(HTTP_ALPN), &t, &e) < 0) {
 		log_error("certificate: %s", e.text);
 	} else {
 		if (w->tls)
@@ -152,7 +152,7 @@ static void link_up(struct worker *w, struct ctl_packet *p)
 static void on_drain_tick(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, drain);
-	size_t left = h1_count(w->http) + lmtp_count(w->lmtp);
+	size_t left = http_count(w->http) + lmtp_count(w->lmtp);
 	uint64_t now = loop_now_ms(w->loop);
 	if (!left || now >= w->drain_end_ms) {
 		log_info("drained left=%zu", left);
@@ -170,7 +170,7 @@ static void drain(struct worker *w)
 	cds_list_for_each_entry_safe (d, next, &w->doors, node)
 		door_close(d);
 	w->drain_end_ms = loop_now_ms(w->loop) + DRAIN_MS;
-	h1_drain(w->http);
+	http_drain(w->http);
 	front_drain(w->front);
 	lmtp_drain(w->lmtp);
 	timer_set(w->loop, &w->drain, loop_now_ms(w->loop) + 1);
@@ -273,7 +273,7 @@ static void build(struct worker *w)
 	w->rings = rings_new(w->loop, &rings_ops, w);
 	w->hub = push_hub_new(w->loop, &hub_ops, w);
 	w->front = front_new(w->loop, rings_backend(w->rings), w->hub);
-	w->http = h1_pool_new(w->loop, front_server(w->front));
+	w->http = http_pool_new(w->loop, front_server(w->front));
 	w->lmtp = lmtp_pool_new(w->loop, rings_backend(w->rings));
 	timer_init(&w->drain, on_drain_tick);
 }
@@ -284,7 +284,7 @@ static void destroy(struct worker *w)
 	cds_list_for_each_entry_safe (d, next, &w->doors, node)
 		door_close(d);
 	lmtp_pool_free(w->lmtp);
-	h1_pool_free(w->http);
+	http_pool_free(w->http);
 	/* Connections tell their layers of their end in the turn after. */
 	for (int i = 0; i < 4; i++)
 		loop_turn(w->loop, 0, NULL);

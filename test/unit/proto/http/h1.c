@@ -161,7 +161,7 @@ static void connect_client(void)
 			0, fd),
 		0);
 	client = fd[0];
-	h1_accept(pool, fd[1], NULL);
+	h1_take(pool, conn_new(loop, fd[1], NULL, NULL, 0, NULL, NULL), 1);
 }
 
 static int setup(void **state)

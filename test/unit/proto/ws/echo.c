@@ -42,7 +42,7 @@ static int setup(void **state)
 		0);
 	client = fd[0];
 	got_eof = false;
-	h1_accept(pool, fd[1], NULL);
+	h1_take(pool, conn_new(loop, fd[1], NULL, NULL, 0, NULL, NULL), 1);
 	return 0;
 }
 
