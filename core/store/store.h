@@ -217,8 +217,8 @@ void mailbox_defer(struct tx *t, bool defer);
 /* As it stands now; MAILBOX_OK also when it is gone. */
 int mailbox_judge(struct tx *t, uint64_t id, struct err *e);
 /* A sibling that is not m->id and has the name; 1, 0, < 0. */
-int mailbox_namesake(struct tx *t, const struct mailbox *m, uint64_t *id_r,
-	struct err *e);
+int mailbox_namesake(
+	struct tx *t, const struct mailbox *m, uint64_t *id_r, struct err *e);
 
 /* ---- emails and threads (RFC 8621 3, 4) ----------------------------------- */
 
