@@ -1,6 +1,7 @@
 """Threads (RFC 8621 3): which Emails are one, and what a client sees when two
 become one."""
 
+from blob import Blobs
 from mail import deliver, message
 
 
@@ -271,3 +272,18 @@ def test_a_destroy_beside_the_creation_that_moves_it_is_not_lost(api):
         "create": {"c": draft(api, "3@x", ["1@x", "2@x"])}, "destroy": [b]})
     assert got["destroyed"] == [b]
     assert len(api.emails()) == 2
+
+
+def test_an_imported_email_is_answered_with_the_id_that_it_has_at_the_end(api):
+    refs = {"1": {}, "2": {}, "3": {"References": "<1@x> <2@x>"}}
+    with Blobs(api.server, api.account) as blobs:
+        got = api.call("Email/import", {"emails": {own: {
+            "blobId": blobs.upload(message(
+                subject="Plan", Message_ID=f"<{own}@x>", **more)),
+            "mailboxIds": {api.mailboxes()["archive"]: True}}
+            for own, more in refs.items()}})
+    made = got["created"]
+    assert sorted(api.emails()) == sorted(e["id"] for e in made.values())
+    for own, e in made.items():
+        (is_,) = get(api, [e["id"]], "messageId", *e)
+        assert is_ == {**e, "messageId": [f"{own}@x"]}
