@@ -322,7 +322,7 @@ static int open_dir(const char *path, bool into, struct err *e)
 	if (!d)
 		return err_sys(e, "%s", path);
 	while (!into && ret == 0 && (f = readdir(d)))
-		if (strcmp(f->d_name, ".") && strcmp(f->d_name, ".."))
+		if (strcmp(f->d_name, ".") != 0 && strcmp(f->d_name, "..") != 0)
 			ret = err_set(e, -ENOTEMPTY,
 				"%s is not empty; --into writes into it", path);
 	closedir(d);

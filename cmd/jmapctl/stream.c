@@ -132,7 +132,7 @@ int stream_open(struct stream *s, const char *socket_path, struct str words,
 	struct err *e)
 {
 	struct str rest;
-	char letter;
+	char letter = 0;
 	int ret = control_dial(socket_path, &s->fd, e);
 	if (ret < 0) {
 		s->fd = -1;

@@ -214,7 +214,7 @@ int tar_next(struct tar_in *t, char name_r[TAR_NAME_MAX + 1], uint64_t *size_r,
 	struct err *e)
 {
 	uint64_t larger = 0, sum;
-	struct header h;
+	struct header h = {0};
 	for (;;) {
 		int ret = skip(t, e);
 		if (ret == 0)

@@ -161,7 +161,7 @@ static int open_file(const struct backup *b, const char *name, int *fd_r,
 {
 	char *path = path_fmt("%s/%s", b->dir, name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
+	struct stat st = {0};
 	int ret = 0;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
