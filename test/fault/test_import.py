@@ -6,6 +6,7 @@ An import falls under the knife while messages are on their way: it counts only
 when some were told as stored and others not, else it is done again.
 """
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -141,6 +142,53 @@ def test_a_server_that_ends_ends_its_streams(maildir):
             assert peer.sock.recv(10) in (b"", b"e")
         except ConnectionResetError:
             pass
+
+
+# ---- a message that the store dies of -------------------------------------------------
+
+
+def opens_a_fifo(pid):
+    """One of its threads is in openat(2): nothing else of the store stays there."""
+    numbers = {"x86_64": "257", "aarch64": "56"}
+    for t in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{t}/syscall", encoding="ascii") as f:
+                if f.read().split()[0] == numbers[os.uname().machine]:
+                    return True
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return False
+
+
+def test_a_message_that_the_store_died_of_twice_is_refused(server, tmp_path):
+    """It is at work while the file that it becomes cannot be opened: there is a
+    FIFO in its place. (SIGABRT stands for a crash.)"""
+    account = server.add_account()
+    bad = numbered("bad", body="x\r\n" * 30000)
+    path = mailfiles.write(tmp_path / "m", mailfiles.mbox_of(
+        [numbered(1), bad, numbered(2)]))
+    folder = os.path.join(
+        server.options["data-dir"], "accounts",
+        str(fault.account_number(server, account.name)), "blobs", "new")
+    fifo = os.path.join(folder, hashlib.sha256(bad).hexdigest())
+    for _ in range(2):
+        pid = fault.wait_settled(server, "store")
+        api = HttpApi(server, account)
+        assert stored(api) == 0  # it is open: what is in new/ stays
+        api.close()
+        os.mkfifo(fifo)
+        os.chmod(fifo, 0o666)
+        p = start(server, account, path)
+        wait_for("the message is at work", lambda: opens_a_fifo(pid))
+        os.kill(pid, signal.SIGABRT)
+        out, err = p.communicate(timeout=harness.DEADLINE)
+        assert p.returncode == 1, (out, err)
+        fault.up_again(server, "store", 0, pid)
+    p = server.ctl("import", account.name, path)
+    assert (p.returncode, counts(p)) == (1, [2, 0, 1])
+    at = len(mailfiles.mbox_of([numbered(1)]))
+    assert p.stderr == (f"failed: {path} at {at}: the store died of it "
+                        "twice\n")
 
 
 # ---- restore ------------------------------------------------------------------------
