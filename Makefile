@@ -31,7 +31,8 @@ DEPS_proto/front := proto/jmap proto/ws proto/push proto/http conf core/store \
 DEPS_cmd/jmapd   := $(LAYERS)
 DEPS_cmd/jmapctl := $(LAYERS)
 
-PKGS   := libssl libcrypto libnghttp2 json-c liburcu liburcu-cds sqlite3 gmime-3.0 yaml-0.1
+PKGS   := libssl libcrypto libnghttp2 zlib json-c liburcu liburcu-cds sqlite3 \
+	glib-2.0 yaml-0.1
 CFLAGS_PKGS := $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 LIBS   := $(shell pkg-config --libs $(PKGS)) -lcrypt -lpthread -lm
 
@@ -106,6 +107,11 @@ $(BUILD)/unit/$(1): $(BUILD)/test/unit/$(1).o \
 		-Wl,--end-group -lcmocka $$(LIBS)
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call UNIT_TEST,$(patsubst test/unit/%.c,%,$(t)))))
+
+# Another reader of what we read and write.
+$(BUILD)/test/unit/core/mime/%.o: CFLAGS += $(shell pkg-config --cflags \
+	gmime-3.0 | sed 's/-I/-isystem /g')
+$(BUILD)/unit/core/mime/%: LIBS += $(shell pkg-config --libs gmime-3.0)
 
 # `make unit` runs all; `make unit-ipc`, `make unit-core-io` one folder's.
 unit: $(UNIT)
