@@ -14,6 +14,11 @@ def copy(api, *ids, **more):
     return api.call("Blob/copy", args)
 
 
+@pytest.fixture(scope="module")
+def account(server):
+    return server.add_account()
+
+
 @pytest.fixture
 def upload(server, account):
     with Blobs(server, account) as c:

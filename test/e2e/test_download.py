@@ -1,8 +1,6 @@
 """Downloads (RFC 8620 6.2): bytes, fields, ranges, hostile names, slow readers."""
 
 import base64
-import json
-import os
 import quopri
 import subprocess
 import threading
@@ -14,10 +12,15 @@ import blob
 from blob import Blobs, noise, problem
 from jmap import HttpApi
 from mail import deliver, message
-from raw import Closed, Raw, request
+from raw import Closed, Raw
 
 BIG = 50_000_000
-OPTIONS = {}
+
+
+@pytest.fixture(scope="module")
+def account(server):
+    """One for all tests: what they upload is theirs alone."""
+    return server.add_account()
 
 
 @pytest.fixture
