@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "core/base/crypto.h"
 #include "core/io/tls_priv.h"
 
 CLEANUP_PTR(BIO, BIO_free_all)
@@ -173,12 +174,6 @@ int tls_server_new(struct str cert_pem, struct str key_pem, struct str alpn,
 	return 0;
 }
 
-void tls_server_ticket_key(struct tls_ctx *t, const uint8_t key[TLS_TICKET_KEY])
-{
-	check(SSL_CTX_set_tlsext_ticket_keys(
-		t->ctx, (void *)key, TLS_TICKET_KEY));
-}
-
 static int use_cas(SSL_CTX *ctx, struct str pem, struct err *e)
 {
 	BIO *in cleanup(BIO_free_all) = NULL;
@@ -236,6 +231,7 @@ void tls_unref(struct tls_ctx *t)
 		return;
 	SSL_CTX_free(t->ctx);
 	BIO_meth_free(t->bio);
+	secret_wipe(&t->tickets, sizeof(t->tickets));
 	free(t);
 }
 

@@ -12,6 +12,7 @@ struct tls_ctx {
 	BIO_METHOD *bio; /* between SSL and struct tls_io */
 	unsigned refs;
 	bool client, insecure;
+	struct tls_tickets tickets;
 	struct str alpn; /* ours, behind the struct */
 };
 

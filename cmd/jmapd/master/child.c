@@ -186,6 +186,7 @@ static void brief(struct child *c)
 		child_tell(c, &key, str_n(m->key, sizeof(m->key)), NULL, 0);
 	} else {
 		config_tell_tls(c);
+		tickets_tell(c);
 		cds_list_for_each_entry (d, &m->doors, node)
 			door_tell(d, c);
 		c->serves = 0;

@@ -170,6 +170,7 @@ static void on_tick(struct timer *t)
 		each_child(m, count_anew);
 	m->ticked_ms = now;
 	each_child(m, child_tick);
+	tickets_tick(m);
 	tell_ready(m);
 	doors_share(m);
 	if (m->draining && loop_now_ms(m->loop) >= m->drain_end_ms)
@@ -256,6 +257,7 @@ static int start_children(struct master *m, struct err *e)
 static int start(struct master *m, struct err *e)
 {
 	int ret = config_start(m, e);
+	tickets_make(m);
 	if (!ret)
 		ret = check_user(m, e);
 	if (!ret)
@@ -284,6 +286,7 @@ static void destroy(struct master *m)
 	buf_fini(&m->key_pem);
 	buf_fini(&m->in);
 	secret_wipe(m->key, sizeof(m->key));
+	secret_wipe(&m->tickets, sizeof(m->tickets));
 }
 
 int master_main(const char *path)
@@ -296,7 +299,6 @@ int master_main(const char *path)
 	m.started_ms = clock_real_ms();
 	CDS_INIT_LIST_HEAD(&m.doors);
 	random_bytes(m.key, sizeof(m.key));
-	random_bytes(m.tickets, sizeof(m.tickets));
 	m.loop = loop_new(&e);
 	if (!m.loop || start(&m, &e) < 0) {
 		log_error("%s", e.text);

@@ -7,6 +7,7 @@
  *	links.c   which worker is joined to which store
  *	doors.c   listening sockets, and who serves whose
  *	reload.c  a configuration: read, checked, applied
+ *	tickets.c the keys of TLS sessions: made, changed, told
  *	admin.c   the control socket
  *	master.c  start, signals, the tick, the end
  */
@@ -65,9 +66,10 @@ struct master {
 	const char *path; /* of the configuration file */
 	struct loop *loop;
 	struct conf conf;
-	uint8_t tickets[TLS_TICKET_KEY]; /* of TLS session tickets */
-	struct buf cert, key_pem;	 /* PEM; empty without tls */
-	uint8_t key[SHA256_LEN];	 /* of the login MACs */
+	struct buf cert, key_pem; /* PEM; empty without tls */
+	struct tls_tickets tickets;
+	uint64_t tickets_ms;	 /* when the first of them was made */
+	uint8_t key[SHA256_LEN]; /* of the login MACs */
 	struct child store;
 	struct child worker[MASTER_WORKERS];
 	unsigned workers;
@@ -122,6 +124,12 @@ int config_start(struct master *m, struct err *e);
 int config_reload(struct master *m, struct err *e);
 void config_tell(struct child *c);
 void config_tell_tls(struct child *c);
+
+/* tickets.c */
+void tickets_make(struct master *m);
+void tickets_set_lifetime(struct master *m);
+void tickets_tell(struct child *c);
+void tickets_tick(struct master *m);
 
 /* admin.c */
 int admin_open(struct master *m, struct err *e);

@@ -91,7 +91,6 @@ void config_tell_tls(struct child *c)
 	struct buf all cleanup(buf_fini) = {0};
 	buf_adds(&all, buf_str(&m->cert));
 	buf_adds(&all, buf_str(&m->key_pem));
-	buf_add(&all, m->tickets, sizeof(m->tickets));
 	int fd cleanup(fd_close) = memfd_create("jmapd-tls", MFD_CLOEXEC);
 	if (fd < 0 || write(fd, all.p, all.n) != (ssize_t)all.n)
 		log_error("certificate: memfd errno=%d", errno);
@@ -204,6 +203,7 @@ static void tell_all(struct child *c)
 {
 	config_tell(c);
 	config_tell_tls(c);
+	tickets_tell(c);
 }
 
 int config_reload(struct master *m, struct err *e)
@@ -226,6 +226,7 @@ int config_reload(struct master *m, struct err *e)
 	buf_fini(&m->key_pem);
 	buf_move(&m->cert, &cert);
 	buf_move(&m->key_pem, &key);
+	tickets_set_lifetime(m);
 	each_child(m, tell_all);
 	log_info("reloaded %s", m->path);
 	return 0;

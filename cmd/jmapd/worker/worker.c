@@ -6,6 +6,7 @@
 #include "cmd/jmapd/role.h"
 #include "cmd/jmapd/worker/rings.h"
 #include "conf/conf.h"
+#include "core/base/crypto.h"
 #include "core/base/log.h"
 #include "core/io/listener.h"
 #include "core/io/tls.h"
@@ -26,6 +27,7 @@ struct worker {
 	struct http_pool *http;
 	struct lmtp_pool *lmtp;
 	struct tls_ctx *tls; /* NULL: no tls listener */
+	struct tls_tickets tickets;
 	struct cds_list_head doors;
 	uint64_t serve; /* bit set of owners */
 	struct timer drain;
@@ -112,6 +114,13 @@ static void serve(struct worker *w, uint64_t owners)
 		door_serve(d);
 }
 
+/* Certificate and keys come in either order. */
+static void use_tickets(struct worker *w)
+{
+	if (w->tls && w->tickets.keys_n)
+		tls_server_tickets(w->tls, &w->tickets);
+}
+
 /* Live connections keep the context that they began with. */
 static void take_tls(struct worker *w, struct ctl_packet *p)
 {
@@ -120,7 +129,7 @@ static void take_tls(struct worker *w, struct ctl_packet *p)
 	size_t cert = p->head.a, key = p->head.b;
 	if (p->fds != 1 || !cert || !key)
 		return;
-	size_t all = cert + key + TLS_TICKET_KEY;
+	size_t all = cert + key;
 	char *pem = mmap(NULL, all, PROT_READ, MAP_PRIVATE, p->fd[0], 0);
 	if (pem == MAP_FAILED) {
 		log_error("certificate: cannot map it");
@@ -133,10 +142,22 @@ static void take_tls(struct worker *w, struct ctl_packet *p)
 		if (w->tls)
 			tls_unref(w->tls);
 		w->tls = t;
-		/* The same for all workers: any of them can resume. */
-		tls_server_ticket_key(t, (const uint8_t *)pem + cert + key);
+		use_tickets(w);
 	}
 	munmap(pem, all);
+}
+
+/* They outlive a certificate: all workers have the same at any time. */
+static void take_tickets(struct worker *w, struct ctl_packet *p)
+{
+	struct tls_tickets keys;
+	if (p->rest.n != sizeof(keys))
+		return;
+	memcpy(&keys, p->rest.p, sizeof(keys));
+	if (keys.keys_n && keys.keys_n <= TLS_TICKET_KEYS)
+		w->tickets = keys;
+	secret_wipe(&keys, sizeof(keys));
+	use_tickets(w);
 }
 
 static void link_up(struct worker *w, struct ctl_packet *p)
@@ -182,6 +203,9 @@ static void on_packet(struct role *r, struct ctl_packet *p)
 	switch (p->head.type) {
 	case CTL_TLS:
 		take_tls(w, p);
+		break;
+	case CTL_TICKETS:
+		take_tickets(w, p);
 		break;
 	case CTL_LISTEN:
 		take_door(w, p);

@@ -222,12 +222,24 @@ static void new_server(void)
 	assert_int_equal(make(NULL), 0);
 }
 
-static const uint8_t ticket_key[TLS_TICKET_KEY] = "a secret of all workers";
+static struct tls_tickets tickets;
 
 static void other_worker(void)
 {
 	new_server();
-	tls_server_ticket_key(server, ticket_key);
+	tls_server_tickets(server, &tickets);
+}
+
+static void rotate(void)
+{
+	tls_tickets_rotate(&tickets);
+	tls_server_tickets(server, &tickets);
+}
+
+static void rotate_twice(void)
+{
+	rotate();
+	rotate();
 }
 
 static void a_ticket_resumes_tls_1_3(void **state)
@@ -245,15 +257,120 @@ static void a_ticket_of_a_stranger_does_not_resume(void **state)
 	assert_false(resumes(TLS1_3_VERSION, new_server));
 }
 
+/* The worker of the first session has keys that others have too. */
+static int setup_shared(void **state)
+{
+	tickets = (struct tls_tickets){.lifetime_s = 1000};
+	tls_tickets_rotate(&tickets);
+	other_worker();
+	return setup(state);
+}
+
+static int teardown_shared(void **state)
+{
+	teardown(state);
+	new_server(); /* with a key of its own */
+	return 0;
+}
+
 static void a_ticket_resumes_at_another_worker(void **state)
 {
-	close_pair();
-	other_worker();
-	open_pair();
 	assert_true(resumes(TLS1_3_VERSION, other_worker));
-	close_pair();
-	new_server();
-	open_pair();
+}
+
+static void a_ticket_of_tls_1_2_resumes_at_another_worker(void **state)
+{
+	assert_true(resumes(TLS1_2_VERSION, other_worker));
+}
+
+static void the_key_before_still_opens(void **state)
+{
+	assert_true(resumes(TLS1_3_VERSION, rotate));
+}
+
+static void the_key_before_still_opens_tls_1_2(void **state)
+{
+	assert_true(resumes(TLS1_2_VERSION, rotate));
+}
+
+static void the_key_before_that_opens_no_more(void **state)
+{
+	assert_false(resumes(TLS1_3_VERSION, rotate_twice));
+}
+
+static void the_key_before_that_opens_no_more_tls_1_2(void **state)
+{
+	assert_false(resumes(TLS1_2_VERSION, rotate_twice));
+}
+
+/* The name of the key that sealed it stands in front. */
+static void sealed_by(SSL_SESSION *session, const uint8_t *key)
+{
+	const unsigned char *p;
+	size_t n;
+
+	SSL_SESSION_get0_ticket(session, &p, &n);
+	assert_true(n > 16);
+	assert_memory_equal(p, key, 16);
+}
+
+static void a_session_lives_on_under_the_newest_key(void **state)
+{
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+	for (size_t i = 0; i < countof(versions); i++) {
+		uint8_t old[TLS_TICKET_KEY];
+
+		memcpy(old, tickets.key[0], sizeof(old));
+		assert_true(resumes(versions[i], rotate));
+		sealed_by(SSL_get_session(ssl), tickets.key[0]);
+		assert_memory_not_equal(tickets.key[0], old, sizeof(old));
+		assert_memory_equal(tickets.key[1], old, sizeof(old));
+		close_pair();
+		open_pair();
+	}
+}
+
+static void a_ticket_lives_as_long_as_was_said(void **state)
+{
+	greet();
+	assert_int_equal(
+		SSL_SESSION_get_ticket_lifetime_hint(SSL_get_session(ssl)),
+		1000);
+}
+
+static void a_changed_ticket_is_a_full_handshake(void **state)
+{
+	static const size_t at[] = {0, 16, 40, SIZE_MAX};
+
+	for (size_t i = 0; i < countof(at); i++) {
+		unsigned char *der = NULL, *p;
+		const unsigned char *ticket, *in;
+		SSL_SESSION *session;
+		size_t n;
+		int der_n;
+
+		greet();
+		session = SSL_get1_session(ssl);
+		SSL_SESSION_get0_ticket(session, &ticket, &n);
+		der_n = i2d_SSL_SESSION(session, &der);
+		p = memmem(der, (size_t)der_n, ticket, n);
+		assert_non_null(p);
+		p[min_of(at[i], n - 1)] ^= 1;
+		SSL_SESSION_free(session);
+		in = der;
+		session = d2i_SSL_SESSION(NULL, &in, der_n);
+		assert_non_null(session);
+		close_pair();
+		open_pair();
+		assert_true(SSL_set_session(ssl, session));
+		greet();
+		assert_false(SSL_session_reused(ssl));
+		SSL_SESSION_free(session);
+		OPENSSL_free(der);
+		close_pair();
+		open_pair();
+	}
 }
 
 static void renegotiation_is_refused(void **state)
@@ -544,6 +661,7 @@ static void an_insecure_client_takes_anything(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define S(f) cmocka_unit_test_setup_teardown(f, setup_shared, teardown_shared)
 
 int main(void)
 {
@@ -559,7 +677,15 @@ int main(void)
 		T(a_ticket_resumes_tls_1_3),
 		T(a_ticket_resumes_tls_1_2),
 		T(a_ticket_of_a_stranger_does_not_resume),
-		T(a_ticket_resumes_at_another_worker),
+		S(a_ticket_resumes_at_another_worker),
+		S(a_ticket_of_tls_1_2_resumes_at_another_worker),
+		S(the_key_before_still_opens),
+		S(the_key_before_still_opens_tls_1_2),
+		S(the_key_before_that_opens_no_more),
+		S(the_key_before_that_opens_no_more_tls_1_2),
+		S(a_session_lives_on_under_the_newest_key),
+		S(a_ticket_lives_as_long_as_was_said),
+		S(a_changed_ticket_is_a_full_handshake),
 		T(renegotiation_is_refused),
 		T(nothing_is_compressed),
 		T(a_key_update_is_answered),
