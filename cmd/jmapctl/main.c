@@ -32,7 +32,9 @@ static int usage(void)
 	fputs("  options\n      every option of the configuration file\n",
 		stderr);
 	fprintf(stderr, "  %s", watch_usage);
-	fputs("New passwords are asked for, or read with --password-stdin.\n",
+	fputs("New passwords are asked for, or read with --password-stdin; "
+	      "with\n"
+	      "--no-password only app passwords open the account.\n",
 		stderr);
 	return EXIT_USAGE;
 }
@@ -57,7 +59,7 @@ struct command {
 	unsigned n;
 	const char *name;    /* --name */
 	const char *mailbox; /* --mailbox */
-	bool json, from_stdin, into, force;
+	bool json, from_stdin, no_password, into, force;
 };
 
 /* Verbs that carry contents. */
@@ -107,7 +109,8 @@ static unsigned find_verb(struct command *c)
 static int pack_secret(const struct command *c, struct buf *out, struct err *e)
 {
 	struct buf secret cleanup(buf_fini) = {0};
-	int ret = secret_read(c->from_stdin, true, &secret, e);
+	int ret = c->no_password ? 0 /* an empty word */
+				 : secret_read(c->from_stdin, true, &secret, e);
 	buf_adds(out, buf_str(&secret));
 	if (secret.n)
 		secret_wipe(secret.p, secret.n);
@@ -125,6 +128,7 @@ static int pack(
 		want++; /* the path, which stays here */
 	if ((c->mailbox && c->verb != verb_named("import")) ||
 		(c->into && c->verb != verb_named("export")) ||
+		(c->no_password && !c->verb->secret) ||
 		(c->force && c->verb != verb_named("account restore")))
 		want = UINT_MAX;
 	if (given != want)
@@ -198,6 +202,7 @@ int main(int argc, char **argv)
 		{"force", no_argument, NULL, 'f'},
 		{"json", no_argument, NULL, 'j'},
 		{"password-stdin", no_argument, NULL, 'p'},
+		{"no-password", no_argument, NULL, 'P'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -224,6 +229,8 @@ int main(int argc, char **argv)
 			c.json = true;
 		else if (opt == 'p')
 			c.from_stdin = true;
+		else if (opt == 'P')
+			c.no_password = true;
 		else
 			return usage();
 	}

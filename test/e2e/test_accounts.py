@@ -8,6 +8,11 @@ from jmap import HttpApi, WsApi
 from raw import Raw, basic
 
 
+@pytest.fixture
+def account(server):
+    return server.add_account(password="geheim")
+
+
 def login(server, user, password, scheme=basic):
     """The status that the session object answers with."""
     with Raw(server.http) as c:
@@ -206,3 +211,30 @@ def test_status_shows_each_role(server, account):
     for r in roles:
         assert f"pid={r['pid']}" in text
     ws.close()
+
+
+def test_an_account_without_a_password_has_app_passwords_only(server):
+    name = "locked@example.org"
+    server.ctl_ok("account", "add", name, "--no-password")
+    for password in ("", "geheim", "*", "!"):
+        assert login(server, name, password) == 401
+    token = server.ctl_ok("account", "token", name, "--name", "x").strip()
+    assert login(server, name, token) == 200
+
+
+def test_a_password_can_be_taken_away(server, account):
+    server.ctl_ok("account", "passwd", account.name, "--no-password")
+    assert login(server, account.name, account.password) == 401
+    assert login(server, account.name, "") == 401
+    assert login(server, account.name, account.token) == 200
+
+
+def test_no_password_goes_with_new_passwords_only(server, account):
+    p = server.ctl("token", "list", account.name, "--no-password")
+    assert p.returncode == 2
+
+
+def test_an_empty_password_is_refused(server):
+    p = server.ctl("account", "add", "empty@example.org", "--password-stdin",
+                   stdin="\n")
+    assert p.returncode == 1 and "empty" in p.stderr

@@ -91,7 +91,7 @@ def shared_cert():
 
 
 class Account:
-    """Name, password, and an app password that is cheap for the server."""
+    """Name, password if any, and an app password, which is cheap to check."""
 
     def __init__(self, name, password, token):
         self.name = name
@@ -285,10 +285,13 @@ class Server:
         """The sum over all roles of that kind."""
         return sum(r["metrics"][name] for r in self.roles(role))
 
-    def add_account(self, name=None, password="geheim"):
+    def add_account(self, name=None, password=None):
         self.accounts += 1
         name = name or f"user{self.accounts}@example.org"
-        self.ctl_ok("account", "add", name, "--password-stdin",
-                    stdin=password + "\n")
+        if password:
+            self.ctl_ok("account", "add", name, "--password-stdin",
+                        stdin=password + "\n")
+        else:
+            self.ctl_ok("account", "add", name, "--no-password")
         token = self.ctl_ok("account", "token", name, "--name", "test").strip()
         return Account(name, password, token)

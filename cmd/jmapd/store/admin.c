@@ -30,14 +30,18 @@ struct admin_verb {
 	const char *words;
 	unsigned args;
 	enum admin_where where;
+	bool secret; /* the last word is one; it may be empty */
 	int (*run)(struct admin_task *t, struct err *e);
 };
 
 /* ---- the verbs ------------------------------------------------------------ */
 
+/* No password has no hash: nobody logs in with one. */
 static int hash_of(struct str password, struct buf *hash, struct err *e)
 {
-	if (password.n < 1 || password.n > 1024)
+	if (password.n == 0)
+		return 0;
+	if (password.n > 1024)
 		return err_set(
 			e, -EINVAL, "a password has between 1 and 1024 bytes");
 	return password_hash(password, hash, e);
@@ -141,7 +145,7 @@ static int run_token_revoke(struct admin_task *t, struct err *e)
 
 static const struct admin_verb verbs[] = {
 #define VERB(fn, words, args, where, secret, arguments, help) \
-	{words, args, where, run_##fn},
+	{words, args, where, secret, run_##fn},
 #include "cmd/admin.def"
 #undef VERB
 };
@@ -159,6 +163,9 @@ static const struct admin_verb *parse(struct str words, struct str *arg)
 		unsigned n = 0;
 		while (same && n < WORDS_MAX && str_cut(&rest, '\0', &arg[n]))
 			n++;
+		if (same && verbs[i].secret && n + 1 == verbs[i].args &&
+			words.p[words.n - 1] == '\0')
+			arg[n++] = STR("");
 		if (same && n == verbs[i].args && !rest.n)
 			return &verbs[i];
 	}
