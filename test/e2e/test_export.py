@@ -15,7 +15,7 @@ from mailfiles import counts, numbered
 OPTIONS = {"max_size_message": 400000}
 
 
-def fill(server, account, tmp_path):
+def fill(server, account):
     """Everything that a folder or a file's name must be able to say."""
     api = HttpApi(server, account)
     roles = api.mailboxes()
@@ -66,7 +66,7 @@ def exported(server, tmp_path_factory):
     """An account that has everything, and what was exported of it."""
     tmp = tmp_path_factory.mktemp("export")
     account = server.add_account()
-    raws = fill(server, account, tmp)
+    raws = fill(server, account)
     directory = str(tmp / "out")
     assert server.ctl_ok("export", account.name, directory) == "exported 10\n"
     return account, directory, raws

@@ -57,8 +57,6 @@ int stream_recv(
 		n = recv(s->fd, buf_room(&s->in, ADMIN_PACKET), ADMIN_PACKET,
 			MSG_TRUNC);
 	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
-		return err_set(e, -ETIMEDOUT, "the peer says nothing");
 	if (n < 0)
 		return err_sys(e, "peer");
 	if (n == 0)

@@ -4,8 +4,9 @@
  *
  * Each has a thread of its own, at most STREAMS_MAX at once, which may block on
  * its peer; no executor ever does. What changes the account is a job in its write
- * turn, which the thread waits for itself. A peer that neither reads nor writes
- * for STREAM_SILENCE_S is gone; so are all when the store drains. While mail is
+ * turn, which the thread waits for itself. A peer that reads nothing of what it
+ * is sent for STREAM_SILENCE_S is cut (an export holds a snapshot meanwhile); so
+ * are all when the store drains. While mail is
  * restored nothing else may stream from or into that account.
  */
 #pragma once
