@@ -294,6 +294,10 @@ struct h2_pool *h2_pool_new(struct loop *l, const struct http_server *srv)
 	h2_set_callbacks(p->callbacks);
 	/* Windows open as streams take what came. */
 	nghttp2_option_set_no_auto_window_update(p->option, 1);
+	for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX;
+		type++)
+		nghttp2_option_set_user_recv_extension_type(
+			p->option, (uint8_t)type);
 	return p;
 }
 

@@ -201,7 +201,7 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id,
 
 /* Requests. */
 
-static void go_first(struct h2_stream *st, bool first)
+void h2_go_first(struct h2_stream *st, bool first)
 {
 	/* RFC 9218, with our view in place of the client's. */
 	const nghttp2_extpri pri = {
@@ -236,7 +236,7 @@ static void start(struct h2_stream *st, bool end)
 	st->is_head = str_eq(r.method, STR("HEAD"));
 	r.tls = conn_is_tls(h->c);
 	r.peer = h->peer;
-	go_first(st, st->connect);
+	h2_go_first(st, st->connect);
 	if (status == 431)
 		h2_charge(h, H2_COST_HEADER);
 	if (status) {
@@ -319,6 +319,14 @@ static int on_begin_frame(
 		h2_charge(h, H2_COST_CONTROL);
 	}
 	return 0;
+}
+
+/* Whatever nghttp2 does not know is looked at by nobody, but counted. */
+static int on_unknown(nghttp2_session *ng, void **payload,
+	const nghttp2_frame_hd *hd, void *up)
+{
+	h2_charge(up, H2_COST_CONTROL);
+	return NGHTTP2_ERR_CANCEL;
 }
 
 static void end_came(struct h2_stream *st)
@@ -422,6 +430,7 @@ void h2_set_callbacks(nghttp2_session_callbacks *cb)
 {
 	nghttp2_session_callbacks_set_on_begin_frame_callback(
 		cb, on_begin_frame);
+	nghttp2_session_callbacks_set_unpack_extension_callback(cb, on_unknown);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(
 		cb, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(cb, on_header);

@@ -133,6 +133,8 @@ static void v_head(struct stream *s, unsigned status,
 	st->out_drop = st->is_head || bare;
 	st->out_left = length;
 	submit(st, &a);
+	if (length == UINT64_MAX) /* events, as they happen */
+		h2_go_first(st, true);
 }
 
 static void v_tunnel(struct stream *s, const struct http_header *f, size_t n)

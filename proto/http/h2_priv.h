@@ -141,6 +141,8 @@ void h2_set_callbacks(nghttp2_session_callbacks *cb);
 void h2_deliver(struct h2_stream *st);
 /* The peer's fault: an answer if that is still possible, else RST_STREAM. */
 void h2_refuse(struct h2_stream *st, unsigned status, const char *why);
+/* Before the others, or with them in turn. */
+void h2_go_first(struct h2_stream *st, bool first);
 /* The last call up. */
 void h2_tell_done(struct h2_stream *st, bool clean);
 /* nghttp2 has forgotten it, or never will: off the list, freed later. */

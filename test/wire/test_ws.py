@@ -1,10 +1,12 @@
-"""WebSocket byte for byte (RFC 6455), over plain and over TLS: the handshake, the
-frames, the codes. The echo endpoint joins the layer to nothing else."""
+"""WebSocket byte for byte (RFC 6455): the handshake, over plain and over TLS; the
+frames and the codes over each carrier, HTTP/2's streams too (RFC 8441). The echo
+endpoint joins the layer to nothing else."""
 
 import struct
 
 import pytest
 
+from h2conn import H2Ws
 from raw import Raw, basic
 from rawws import (ACCEPT, BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, RawWs,
                    close, frame, handshake)
@@ -13,9 +15,18 @@ OPTIONS = {"ws_echo": "yes", "max_size_request": 200000}
 LIMIT = 200000
 
 
+@pytest.fixture(params=["plain", "tls", "h2c", "h2"])
+def open_ws(request, server):
+    """Makes a WebSocket over that carrier, as RawWs does."""
+    tls = request.param in ("tls", "h2")
+    port = server.https if tls else server.http
+    make = H2Ws if request.param.startswith("h2") else RawWs
+    return lambda *args, **kw: make(port, *args, tls=tls, **kw)
+
+
 @pytest.fixture
-def conn(port, tls):
-    with RawWs(port, tls=tls) as c:
+def conn(open_ws):
+    with open_ws() as c:
         yield c
 
 
@@ -352,10 +363,12 @@ def test_wrong_utf8_is_1007(conn, data):
     conn.expect_close(1007)
 
 
+# A handshake for each cut: those of TLS would tell nothing new.
+@pytest.mark.parametrize("open_ws", ["plain", "h2c"], indirect=True)
 @pytest.mark.parametrize("data", BAD_UTF8)
-def test_wrong_utf8_over_fragments_is_1007(port, tls, data):
+def test_wrong_utf8_over_fragments_is_1007(open_ws, data):
     for at in range(len(data) + 1):
-        with RawWs(port, tls=tls) as c:
+        with open_ws() as c:
             c.send_may_fail(frame(TEXT, data[:at], fin=False)
                             + frame(CONT, data[at:]))
             c.expect_close(1007)
@@ -384,8 +397,8 @@ def jmap_request(n, rid="r"):
 
 
 @pytest.mark.parametrize("n", [65535, 65536, 65537, LIMIT - 1, LIMIT])
-def test_a_request_of_any_size_up_to_the_limit(server, port, tls, n):
-    with RawWs(port, "/jmap/ws", tls=tls, account=server.add_account()) as c:
+def test_a_request_of_any_size_up_to_the_limit(server, open_ws, n):
+    with open_ws("/jmap/ws", account=server.add_account()) as c:
         text = jmap_request(n)
         assert len(text) == n
         c.frame(TEXT, text)
@@ -394,8 +407,8 @@ def test_a_request_of_any_size_up_to_the_limit(server, port, tls, n):
 
 
 @pytest.mark.parametrize("pieces", [1, 3])
-def test_one_byte_over_is_limit_then_1009(server, port, tls, pieces):
-    with RawWs(port, "/jmap/ws", tls=tls, account=server.add_account()) as c:
+def test_one_byte_over_is_limit_then_1009(server, open_ws, pieces):
+    with open_ws("/jmap/ws", account=server.add_account()) as c:
         text = jmap_request(LIMIT + 1)
         size = len(text) // pieces + 1
         for i in range(0, len(text), size):
@@ -409,8 +422,8 @@ def test_one_byte_over_is_limit_then_1009(server, port, tls, pieces):
         c.expect_close(1009)
 
 
-def test_one_byte_over_in_binary_is_1003(server, port, tls):
-    with RawWs(port, "/jmap/ws", tls=tls, account=server.add_account()) as c:
+def test_one_byte_over_in_binary_is_1003(server, open_ws):
+    with open_ws("/jmap/ws", account=server.add_account()) as c:
         c.send_may_fail(frame(BINARY, b"x" * (LIMIT + 1)))
         c.expect_close(1003)
 
