@@ -16,10 +16,12 @@ struct push_hub {
 	struct map watches;
 	struct cds_list_head queue; /* clients with something to say now */
 	struct defer flush;
-	struct buf frame; /* the last one encoded, and of what: */
-	const struct push_watch *frame_watch;
-	uint16_t frame_types;
-	uint64_t frame_version;
+	struct frame {
+		struct buf text; /* the last one encoded, and of what: */
+		const struct push_watch *watch;
+		uint16_t types;
+		uint64_t version;
+	} frames[2]; /* with pushState, plain */
 };
 
 /* An account that somebody here watches, and where its types stand. */
@@ -50,13 +52,21 @@ static struct push_watch *watch_find(struct push_hub *h, uint64_t account)
 
 /* ---- what a client is sent ------------------------------------------------ */
 
+static void write_push_state(struct jw *j, const struct push_watch *w)
+{
+	struct buf token cleanup(buf_fini) = {0};
+	token_add(&token, w->account, w->generation, w->newest);
+	jw_key(j, STR("pushState"));
+	jw_str(j, buf_str(&token));
+}
+
 /* RFC 8620 7.1, RFC 8887 4.3.5.1: the StateChange of these types. */
 static void encode(
-	struct push_hub *h, const struct push_watch *w, uint16_t types)
+	struct buf *out, const struct push_watch *w, uint16_t types, bool plain)
 {
 	struct jw j;
-	buf_reset(&h->frame);
-	jw_init(&j, &h->frame);
+	buf_reset(out);
+	jw_init(&j, out);
 	jw_obj(&j);
 	jw_kstrz(&j, "@type", "StateChange");
 	jw_key(&j, STR("changed"));
@@ -71,25 +81,29 @@ static void encode(
 	}
 	jw_obj_end(&j);
 	jw_obj_end(&j);
-	jw_key(&j, STR("pushState"));
-	struct buf token cleanup(buf_fini) = {0};
-	token_add(&token, w->account, w->generation, w->newest);
-	jw_str(&j, buf_str(&token));
+	if (!plain)
+		write_push_state(&j, w);
 	jw_obj_end(&j);
 }
 
 /* Equal frames for many clients are encoded once. */
-static struct str frame_of(
-	struct push_hub *h, const struct push_watch *w, uint16_t types)
+static struct str frame_of(const struct push_client *c, uint16_t types)
 {
-	if (h->frame_watch != w || h->frame_types != types ||
-		h->frame_version != w->version) {
-		encode(h, w, types);
-		h->frame_watch = w;
-		h->frame_types = types;
-		h->frame_version = w->version;
+	const struct push_watch *w = c->watch;
+	struct frame *f = &c->hub->frames[c->ops->plain];
+	if (f->watch != w || f->types != types || f->version != w->version) {
+		encode(&f->text, w, types, c->ops->plain);
+		f->watch = w;
+		f->types = types;
+		f->version = w->version;
 	}
-	return buf_str(&h->frame);
+	return buf_str(&f->text);
+}
+
+void push_token(const struct push_client *c, struct buf *out)
+{
+	const struct push_watch *w = c->watch;
+	token_add(out, w->account, w->generation, w->newest);
 }
 
 static void say(struct push_client *c, uint64_t now)
@@ -101,7 +115,7 @@ static void say(struct push_client *c, uint64_t now)
 	c->told_generation = w->generation;
 	c->sent_ms = now;
 	metrics_add(METRIC_PUSHES, 1);
-	c->ops->send(c, frame_of(c->hub, w, types));
+	c->ops->send(c, frame_of(c, types));
 }
 
 /* ---- when ----------------------------------------------------------------- */
@@ -219,12 +233,22 @@ static uint16_t missed(struct push_client *c)
 	return types & c->types;
 }
 
+static void settle(struct push_client *c)
+{
+	if (!c->settling || !c->watch->based)
+		return;
+	c->settling = false;
+	if (c->ops->stands)
+		c->ops->stands(c);
+}
+
 /* The baseline is whole: those who waited learn what they missed. */
 static void on_baseline(struct push_watch *w)
 {
 	struct push_client *c, *next;
 	w->based = w->current = true;
 	cds_list_for_each_entry_safe (c, next, &w->clients, node) {
+		settle(c);
 		if (!c->resuming)
 			continue;
 		c->resuming = false;
@@ -286,8 +310,9 @@ static void watch_free(struct push_hub *h, struct push_watch *w)
 {
 	h->ops->unwatch(h->ctx, w->account);
 	map_del(&h->watches, &w->node);
-	if (h->frame_watch == w)
-		h->frame_watch = NULL;
+	for (size_t i = 0; i < countof(h->frames); i++)
+		if (h->frames[i].watch == w)
+			h->frames[i].watch = NULL;
 	free(w);
 }
 
@@ -331,6 +356,8 @@ void push_enable(struct push_client *c, uint64_t account, const void *cookie,
 		c->resuming = !w->current;
 		c->pending = c->resuming ? 0 : missed(c);
 	}
+	c->settling = true;
+	settle(c);
 	consider(c);
 }
 
@@ -376,7 +403,7 @@ void push_disable(struct push_client *c)
 	timer_stop(h->loop, &c->timer);
 	c->watch = NULL;
 	c->pending = 0;
-	c->resuming = false;
+	c->resuming = c->settling = false;
 	if (cds_list_empty(&w->clients))
 		watch_free(h, w);
 }
@@ -398,6 +425,7 @@ void push_hub_free(struct push_hub *h)
 	check(!h->watches.n);
 	loop_undefer(&h->flush);
 	map_fini(&h->watches);
-	buf_fini(&h->frame);
+	for (size_t i = 0; i < countof(h->frames); i++)
+		buf_fini(&h->frames[i].text);
 	free(h);
 }

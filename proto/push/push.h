@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-#include "core/base/str.h"
+#include "core/base/buf.h"
 #include "core/base/types.h"
 #include "core/io/loop.h"
 
@@ -41,6 +41,11 @@ struct push_client_ops {
 	size_t (*unsent)(struct push_client *c);
 	/* Milliseconds of the window: ws-throttle, or the EventSource's. */
 	uint64_t (*throttle_ms)(void);
+	/* Once for each enable, maybe from inside it: no change of the account
+	 * goes unheard from now on. May be NULL. */
+	void (*stands)(struct push_client *c);
+	/* Its StateChange is RFC 8620's own, without RFC 8887's pushState. */
+	bool plain;
 };
 
 struct push_client { /* embedded; about 100 bytes */
@@ -56,6 +61,7 @@ struct push_client { /* embedded; about 100 bytes */
 	uint16_t types;	  /* wanted */
 	uint16_t pending; /* wanted and changed since told */
 	bool resuming;	  /* waits for the baseline */
+	bool settling;	  /* waits for the first one: ops->stands */
 	bool fresh;	  /* token unreadable: full state */
 };
 
@@ -96,6 +102,9 @@ void push_client_init(struct push_client *c, struct push_hub *h,
 void push_enable(struct push_client *c, uint64_t account, const void *cookie,
 	size_t cookie_n, unsigned types, struct str token);
 void push_disable(struct push_client *c);
+/* The token of where its account stands now, as token_add() adds it: of an enabled
+ * client, from within send or stands. */
+void push_token(const struct push_client *c, struct buf *out);
 /* The client read all that was unsent: what is pending may leave. */
 void push_room(struct push_client *c);
 /* New ws-throttle: due times are computed anew for all clients. */

@@ -25,7 +25,8 @@ static uint64_t window_ms;
 struct ear {
 	struct push_client c;
 	char last[512];
-	unsigned heard, pended;
+	char token[64]; /* when it heard, or stood */
+	unsigned heard, pended, stood;
 	size_t unsent;
 };
 
@@ -54,6 +55,26 @@ static void on_send(struct push_client *c, struct str json)
 	e->heard++;
 }
 
+static void note_token(struct push_client *c)
+{
+	struct ear *e = container_of(c, struct ear, c);
+	struct buf b cleanup(buf_fini) = {0};
+	push_token(c, &b);
+	snprintf(e->token, sizeof(e->token), "%s", buf_z(&b));
+}
+
+static void on_plain(struct push_client *c, struct str json)
+{
+	on_send(c, json);
+	note_token(c);
+}
+
+static void on_stands(struct push_client *c)
+{
+	container_of(c, struct ear, c)->stood++;
+	note_token(c);
+}
+
 static size_t on_unsent(struct push_client *c)
 {
 	return container_of(c, struct ear, c)->unsent;
@@ -75,6 +96,14 @@ static const struct push_client_ops ear_ops = {
 	.pended = on_pended,
 	.unsent = on_unsent,
 	.throttle_ms = on_throttle,
+};
+
+static const struct push_client_ops plain_ops = {
+	.send = on_plain,
+	.unsent = on_unsent,
+	.throttle_ms = on_throttle,
+	.stands = on_stands,
+	.plain = true,
 };
 
 static int setup(void **state)
@@ -488,6 +517,57 @@ static void test_new_generation_is_all_news(void **state)
 	push_disable(&e.c);
 }
 
+static void plain_init(struct world *w, struct ear *e)
+{
+	*e = (struct ear){0};
+	push_client_init(&e->c, w->hub, &plain_ops);
+}
+
+static void test_plain_and_with_token_tell_the_same(void **state)
+{
+	struct world *w = *state;
+	struct ear a, b;
+	plain_init(w, &a);
+	ear_init(w, &b);
+	enable(&a, TYPE_ALL, "");
+	enable(&b, TYPE_ALL, "");
+	baseline(w, 4);
+	for (uint64_t modseq = 5; modseq < 7; modseq++) {
+		notice(w, modseq, EMAIL);
+		turn(w);
+	}
+	assert_string_equal(a.last, "{\"@type\":\"StateChange\",\"changed\":{"
+				    "\"u1\":{\"Email\":\"abcd0001-6\"}}}");
+	assert_string_equal(a.token, "u1:abcd0001-6");
+	assert_heard(&b, 2, "\"pushState\":\"u1:abcd0001-6\"");
+	push_disable(&a.c);
+	push_disable(&b.c);
+}
+
+static void test_it_stands_when_the_first_baseline_is_whole(void **state)
+{
+	struct world *w = *state;
+	struct ear a, b;
+	plain_init(w, &a);
+	plain_init(w, &b);
+	enable(&a, TYPE_ALL, "");
+	baseline_part(w, 4, TYPE_ALL);
+	turn(w);
+	assert_int_equal(a.stood, 0);
+	baseline_end(w);
+	assert_int_equal(a.stood, 1);
+	assert_string_equal(a.token, "u1:abcd0001-4");
+	enable(&b, TYPE_ALL, ""); /* from inside */
+	assert_int_equal(b.stood, 1);
+	push_restart(w->hub);
+	baseline(w, 4);
+	assert_int_equal(a.stood, 1);
+	assert_int_equal(b.stood, 1);
+	assert_int_equal(a.heard + b.heard, 0);
+	push_disable(&a.c);
+	push_disable(&b.c);
+}
+
 static void count(void *ctx, uint64_t account, const void *cookie)
 {
 	assert_int_equal(account, A);
@@ -536,6 +616,8 @@ int main(void)
 		T(test_what_moved_while_the_store_was_away_is_told),
 		T(test_resume_waits_for_the_new_store),
 		T(test_new_generation_is_all_news),
+		T(test_plain_and_with_token_tell_the_same),
+		T(test_it_stands_when_the_first_baseline_is_whole),
 		T(test_each_watched_account_is_named_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
