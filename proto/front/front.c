@@ -50,10 +50,10 @@ static void serve_download(
 	request_new(f, s, r, &download_kind, NULL);
 }
 
-static void serve_not_built(
+static void serve_events(
 	struct front *f, struct stream *s, const struct http_request *r)
 {
-	stream_problem(s, 501, "This part of JMAP is not served yet.");
+	request_new(f, s, r, &source_kind, NULL);
 }
 
 static void serve_health(
@@ -119,7 +119,7 @@ static const struct route {
 	{"/jmap/ws-echo", false, false, ANY, serve_echo},
 	{"/jmap/upload/", true, false, POST, serve_upload},
 	{"/jmap/download/", true, false, GET | HEAD, serve_download},
-	{"/jmap/eventsource", false, false, GET | HEAD, serve_not_built},
+	{"/jmap/eventsource", false, false, GET | HEAD, serve_events},
 	{"/healthz", false, false, GET | HEAD, serve_health},
 };
 
@@ -192,13 +192,15 @@ struct front *front_new(struct loop *l, struct backend *b, struct push_hub *h)
 	f->server = (struct http_server){on_request, f};
 	f->auth = auth_new(l, b);
 	CDS_INIT_LIST_HEAD(&f->requests);
+	CDS_INIT_LIST_HEAD(&f->sources);
 	ws_set_init(&f->sockets);
 	return f;
 }
 
 void front_free(struct front *f)
 {
-	check(cds_list_empty(&f->requests) && !f->sockets.n);
+	check(cds_list_empty(&f->requests) && !f->sockets.n &&
+		cds_list_empty(&f->sources));
 	auth_free(f->auth);
 	map_fini(&f->accounts);
 	free(f);
@@ -226,6 +228,7 @@ void front_revoke(struct front *f, uint64_t account, uint32_t version)
 		if (is_revoked(q, account, version))
 			request_fail(q, 401, STR_NONE);
 	jws_revoke(f, account, version);
+	source_revoke(f, account, version);
 }
 
 void front_reconfigure(struct front *f)
@@ -238,6 +241,7 @@ void front_drain(struct front *f)
 {
 	f->draining = true;
 	jws_drain(f);
+	source_drain(f);
 }
 
 size_t front_websockets(const struct front *f)

@@ -2,9 +2,9 @@
  * struct front, and what its files ask of each other.
  *
  * front.c knows the paths; request.c is a request that needs a login, from its head
- * to its answer; api.c, session.c, upload.c, download.c and jws.c are the kinds of
- * such requests. A WebSocket leaves its request behind and is a struct jws from then
- * on.
+ * to its answer; api.c, session.c, upload.c, download.c, eventsource.c and jws.c are
+ * the kinds of such requests. A WebSocket leaves its request behind and is a struct
+ * jws from then on, an EventSource a struct source.
  */
 #pragma once
 
@@ -21,7 +21,8 @@ struct front {
 	struct auth *auth;
 	struct cds_list_head requests; /* with a login, or waiting for one */
 	struct ws_set sockets;
-	struct map accounts; /* of struct jws: see jws.c */
+	struct map accounts;	      /* of struct jws: see jws.c */
+	struct cds_list_head sources; /* of struct source: see eventsource.c */
 	bool draining;
 };
 
@@ -65,7 +66,7 @@ struct request {
 };
 
 extern const struct request_kind api_kind, session_kind, jws_kind, upload_kind,
-	download_kind;
+	download_kind, source_kind;
 
 /* Asks who it is, then starts it. hs: of a WebSocket, else NULL. */
 void request_new(struct front *f, struct stream *s,
@@ -100,3 +101,7 @@ void jws_want(struct front *f, struct ws_want *want_r);
 void jws_revoke(struct front *f, uint64_t account, uint32_t version);
 /* All: Close 1001 when their calls are done. */
 void jws_drain(struct front *f);
+/* All EventSources of that account with a lower version: the end. */
+void source_revoke(struct front *f, uint64_t account, uint32_t version);
+/* All: the end, after which clients come again. */
+void source_drain(struct front *f);

@@ -8,11 +8,18 @@ static bool is_null(struct str v)
 	return raw_type(v) == 'n';
 }
 
+static void add_type(unsigned *types, struct str name)
+{
+	enum type t = type_by_name(name);
+
+	if (t != TYPES)
+		*types |= TYPE_BIT(t);
+}
+
 static bool read_types(struct str v, struct arena *a, unsigned *types_r)
 {
 	struct raw_iter i;
 	struct str item;
-	enum type t;
 	size_t n = 0;
 
 	*types_r = TYPE_ALL;
@@ -24,9 +31,7 @@ static bool read_types(struct str v, struct arena *a, unsigned *types_r)
 	for (i = raw_iter(v); raw_next(&i, NULL, &item); n++) {
 		if (raw_type(item) != '"')
 			return false;
-		t = type_by_name(raw_text(item, a));
-		if (t != TYPES)
-			*types_r |= TYPE_BIT(t);
+		add_type(types_r, raw_text(item, a));
 	}
 	if (!n)
 		*types_r = TYPE_ALL;
@@ -51,4 +56,15 @@ bool push_wish_read(struct str text, struct arena *a, struct push_wish *r)
 		}
 	}
 	return true;
+}
+
+bool push_types_read(struct str list, unsigned *types_r)
+{
+	bool any = list.n > 0;
+	struct str name;
+
+	*types_r = str_eq(list, STR("*")) ? TYPE_ALL : 0;
+	while (str_cut(&list, ',', &name))
+		add_type(types_r, str_trim(name));
+	return any;
 }

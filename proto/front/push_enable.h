@@ -1,5 +1,6 @@
 /*
- * What a WebSocketPushEnable asks for (RFC 8887 4.3.5.2).
+ * What a client wants to be told: a WebSocketPushEnable (RFC 8887 4.3.5.2), and the
+ * types of an EventSource (RFC 8620 7.3).
  */
 #pragma once
 
@@ -18,3 +19,8 @@ struct push_wish {
  * do not know are ignored, and only such names mean no type at all.
  */
 bool push_wish_read(struct str text, struct arena *a, struct push_wish *r);
+/*
+ * "*", or names joined by commas, of which those that we do not know are ignored.
+ * False: it is empty.
+ */
+bool push_types_read(struct str list, unsigned *types_r);

@@ -195,6 +195,8 @@ static void on_eof(struct conn *c)
 	case H1_STREAM:
 		if (!h->in_done && !h->out_ended)
 			h1_abort(h); /* the body will never be whole */
+		else if (!h->out_ended && h->s.ops && h->s.ops->on_hangup)
+			h->s.ops->on_hangup(&h->s);
 		break;
 	case H1_TUNNEL:
 		if (h->s.ops->on_eof)

@@ -58,6 +58,9 @@ struct stream_ops {
 	void (*on_room)(struct stream *s);
 	/* Last call: the answer has left (clean), or the stream broke before. */
 	void (*on_done)(struct stream *s, bool clean);
+	/* HTTP/1.1: the peer sends nothing more, and the answer is not whole; it
+	 * may be gone, or still read. May be NULL. */
+	void (*on_hangup)(struct stream *s);
 	/* The server stops: finish soon. May be NULL. */
 	void (*on_drain)(struct stream *s);
 };

@@ -102,11 +102,6 @@ def test_healthz_needs_no_login(server):
         assert (r.status, r.body) == (200, b"ok\n")
 
 
-def test_what_is_not_built_is_501(server):
-    with Raw(server.http) as c:
-        assert c.get("/jmap/eventsource").status == 501
-
-
 def test_curl_gets_it_over_tls(server, account):
     p = subprocess.run(
         ["curl", "-sS", "--cacert", server.cert, "-u",

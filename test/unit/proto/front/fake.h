@@ -344,7 +344,7 @@ static inline int world_setup(void **state)
 	w->hub = push_hub_new(w->l, &world_hub_ops, w);
 	w->f = front_new(w->l, &w->fb.b, w->hub);
 	conf_defaults(&w->conf);
-	w->conf.ws_throttle = 0;
+	w->conf.ws_throttle = w->conf.event_source_throttle = 0;
 	conf_swap(&w->conf, false);
 	*state = w;
 	return 0;
@@ -379,7 +379,7 @@ static inline void turn(struct world *w)
 /* A request as a test writes it; NULL and 0 leave out. */
 struct ask {
 	const char *method, *path, *query, *authorization, *type, *body;
-	const char *range, *none_match;
+	const char *range, *none_match, *last_event_id;
 	uint64_t length; /* announced; 0: that of body */
 	bool chunked;
 	bool websocket;
@@ -405,6 +405,7 @@ static inline size_t ask_fields(const struct ask *a, struct http_header *h)
 	ask_field(h, &n, "origin", a->origin);
 	ask_field(h, &n, "range", a->range);
 	ask_field(h, &n, "if-none-match", a->none_match);
+	ask_field(h, &n, "last-event-id", a->last_event_id);
 	ask_field(h, &n, "sec-websocket-protocol", a->subprotocol);
 	if (!a->websocket)
 		return n;

@@ -48,11 +48,6 @@ static void a_wrong_method_is_405_with_allow(void **state)
 	}
 }
 
-static void what_is_not_built_is_501(void **state)
-{
-	assert_int_equal(status_of(*state, "GET", "/jmap/eventsource"), 501);
-}
-
 static void health_is_that_of_the_store(void **state)
 {
 	struct world *w = *state;
@@ -287,7 +282,6 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		T(an_unknown_path_is_404),
 		T(a_wrong_method_is_405_with_allow),
-		T(what_is_not_built_is_501),
 		T(health_is_that_of_the_store),
 		T(a_websocket_path_without_upgrade_is_426),
 		T(a_websocket_opens_on_each_of_its_paths),

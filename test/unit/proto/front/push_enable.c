@@ -108,6 +108,27 @@ static void a_wrong_type_is_refused(void **state)
 	}
 }
 
+static unsigned types_of_list(const char *list)
+{
+	unsigned types = 0;
+
+	assert_true(push_types_read(str_of(list), &types));
+	return types;
+}
+
+static void a_list_names_types_and_a_star_is_all(void **state)
+{
+	unsigned types;
+
+	assert_int_equal(types_of_list("*"), TYPE_ALL);
+	assert_int_equal(types_of_list("Email"), TYPE_BIT(TYPE_EMAIL));
+	assert_int_equal(types_of_list("X,Mailbox, Thread,,email"),
+		TYPE_BIT(TYPE_MAILBOX) | TYPE_BIT(TYPE_THREAD));
+	assert_int_equal(types_of_list("CalendarEvent"), 0);
+	assert_int_equal(types_of_list(","), 0);
+	assert_false(push_types_read(STR_NONE, &types));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -118,6 +139,7 @@ int main(void)
 			what_stands_deeper_or_behind_strings_is_not_it),
 		cmocka_unit_test(the_push_state_is_a_string_or_null),
 		cmocka_unit_test(a_wrong_type_is_refused),
+		cmocka_unit_test(a_list_names_types_and_a_star_is_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
