@@ -71,7 +71,7 @@ static void serve_health(
 static void serve_echo(
 	struct front *f, struct stream *s, const struct http_request *r)
 {
-	ws_echo_serve(s, r);
+	ws_echo_serve(s, r, &f->sockets);
 }
 
 /* What is left for a path that is a WebSocket and nothing else. */
@@ -201,6 +201,7 @@ void front_free(struct front *f)
 {
 	check(cds_list_empty(&f->requests) && !f->sockets.n &&
 		cds_list_empty(&f->sources));
+	ws_set_fini(&f->sockets);
 	auth_free(f->auth);
 	map_fini(&f->accounts);
 	free(f);

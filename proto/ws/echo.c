@@ -1,7 +1,6 @@
 #include "proto/ws/echo.h"
 
 #include "conf/conf.h"
-#include "proto/ws/ws.h"
 
 static uint64_t max_message(void)
 {
@@ -29,10 +28,11 @@ static const struct ws_ops echo_ops = {
 	.on_closed = on_closed,
 };
 
-void ws_echo_serve(struct stream *s, const struct http_request *r)
+void ws_echo_serve(
+	struct stream *s, const struct http_request *r, struct ws_set *set)
 {
-	static const struct ws_want want = {
-		.check_origin = true, .max_message = max_message};
+	const struct ws_want want = {
+		.check_origin = true, .max_message = max_message, .set = set};
 	struct ws_handshake h;
 	const char *why;
 	unsigned status;

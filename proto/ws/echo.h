@@ -4,7 +4,8 @@
  */
 #pragma once
 
-#include "proto/http/stream.h"
+#include "proto/ws/ws.h"
 
 /* A request for that path, whatever it is: handshake, refusal. */
-void ws_echo_serve(struct stream *s, const struct http_request *r);
+void ws_echo_serve(
+	struct stream *s, const struct http_request *r, struct ws_set *set);

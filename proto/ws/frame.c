@@ -36,7 +36,18 @@ static int read_length(
 	return h->length < least ? -WS_PROTOCOL_ERROR : 0;
 }
 
-int ws_head_read(const char *bytes, size_t n, struct ws_head *h)
+/* RFC 7692 6: RSV1 is for the first frame of a data message, and if agreed on. */
+static bool reserved_right(unsigned first, bool may_pack)
+{
+	unsigned op = first & 0x0f;
+
+	if (!(first & 0x70))
+		return true;
+	return (first & 0x70) == WS_PACKED && may_pack &&
+	       (op == WS_OP_TEXT || op == WS_OP_BINARY);
+}
+
+int ws_head_read(const char *bytes, size_t n, bool may_pack, struct ws_head *h)
 {
 	const unsigned char *p = (const unsigned char *)bytes;
 	size_t more, size;
@@ -46,7 +57,8 @@ int ws_head_read(const char *bytes, size_t n, struct ws_head *h)
 		return 0;
 	h->fin = p[0] & 0x80;
 	h->opcode = p[0] & 0x0f;
-	if (p[0] & 0x70 || !is_opcode(h->opcode))
+	h->packed = p[0] & WS_PACKED;
+	if (!reserved_right(p[0], may_pack) || !is_opcode(h->opcode))
 		return -WS_PROTOCOL_ERROR;
 	if (ws_is_control(h->opcode) && !h->fin)
 		return -WS_PROTOCOL_ERROR;

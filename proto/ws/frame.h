@@ -20,20 +20,22 @@ enum ws_opcode {
 #define WS_HEAD_MAX 14 /* of a client: 2 + 8 + mask */
 #define WS_HEAD_OUT_MAX 10
 #define WS_CONTROL_MAX 125 /* RFC 6455 5.5 */
+#define WS_PACKED 0x40	   /* RSV1: a compressed message (RFC 7692 6) */
 
 struct ws_head {
 	uint64_t length;
 	uint8_t mask[4];
 	uint8_t opcode; /* enum ws_opcode */
 	bool fin;
+	bool packed; /* the first frame of a compressed message */
 };
 
 /*
  * Reads the head of a client's frame at p. Returns its bytes; 0 = more are needed;
  * negative: minus the close code. What is wrong is said with the first byte that
- * shows it.
+ * shows it. may_pack: messages may be compressed.
  */
-int ws_head_read(const char *p, size_t n, struct ws_head *h_r);
+int ws_head_read(const char *p, size_t n, bool may_pack, struct ws_head *h_r);
 static inline bool ws_is_control(unsigned opcode)
 {
 	return opcode & 0x8;
@@ -42,7 +44,8 @@ static inline bool ws_is_control(unsigned opcode)
 /* Unmasks in place; at is the offset of p in the frame's payload. */
 void ws_unmask(char *p, size_t n, const uint8_t mask[4], uint64_t at);
 
-/* The head of a server's frame (whole, unmasked); returns its bytes. */
+/* The head of a server's frame (whole, unmasked); returns its bytes. An opcode
+ * of data may come with WS_PACKED. */
 size_t ws_head_write(
 	char out[WS_HEAD_OUT_MAX], unsigned opcode, uint64_t length);
 

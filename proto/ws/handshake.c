@@ -3,6 +3,7 @@
  */
 #include "conf/conf.h"
 #include "core/base/crypto.h"
+#include "proto/ws/deflate.h"
 #include "proto/ws/ws.h"
 
 #define WS_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -172,6 +173,8 @@ void ws_remember(const struct http_request *r, const struct ws_want *want,
 
 	*h = (struct ws_handshake){0};
 	h->protocol = want->protocol.n && offers(r, want->protocol);
+	if (want->set)
+		deflate_offered(r, &h->deflate);
 	if (r->extended_connect)
 		return;
 	buf_adds(&text, key);

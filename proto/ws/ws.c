@@ -21,7 +21,7 @@ static const uint8_t ws_next[] = {
 void ws_to(struct ws *w, enum ws_state next)
 {
 	check(ws_next[w->state] & 1 << next);
-	w->state = (uint8_t)next;
+	w->state = next;
 }
 
 /* Sending. */
@@ -34,21 +34,42 @@ void ws_send_frame(struct ws *w, unsigned opcode, struct str payload)
 	stream_write2(w->s, str_n(head, n), payload);
 }
 
-void ws_send(struct ws *w, bool text, struct str msg)
+struct deflate *ws_deflate(struct ws *w)
 {
-	if (w->state == WS_OPEN)
-		ws_send_frame(w, text ? WS_OP_TEXT : WS_OP_BINARY, msg);
+	if (!w->deflate)
+		w->deflate = deflate_new();
+	return w->deflate;
 }
 
-void ws_send2(struct ws *w, struct str a, struct str b)
+/* The size alone decides: StateChanges are short, and the same for many. */
+static void send_message(
+	struct ws *w, unsigned opcode, struct str a, struct str b)
 {
 	char head[WS_HEAD_OUT_MAX];
 
 	if (w->state != WS_OPEN)
 		return;
-	stream_write2(w->s,
-		str_n(head, ws_head_write(head, WS_OP_TEXT, a.n + b.n)), a);
-	stream_write(w->s, b);
+	if (w->terms.on && a.n + b.n >= DEFLATE_LEAST &&
+		a.n + b.n <= DEFLATE_MOST) {
+		ws_send_frame(w, opcode | WS_PACKED,
+			deflate_out(w->set->deflate, &w->terms, ws_deflate(w),
+				a, b, loop_now_ms(stream_loop(w->s))));
+		return;
+	}
+	stream_write2(
+		w->s, str_n(head, ws_head_write(head, opcode, a.n + b.n)), a);
+	if (b.n)
+		stream_write(w->s, b);
+}
+
+void ws_send(struct ws *w, bool text, struct str msg)
+{
+	send_message(w, text ? WS_OP_TEXT : WS_OP_BINARY, msg, STR_NONE);
+}
+
+void ws_send2(struct ws *w, struct str a, struct str b)
+{
+	send_message(w, WS_OP_TEXT, a, b);
 }
 
 static void send_close(struct ws *w, unsigned code, const char *reason)
@@ -220,6 +241,8 @@ static bool do_due(struct ws *w, const struct view *v)
 	}
 	if (w->ping_ms + heartbeat_ms() <= v->now) {
 		w->ping_ms = v->now;
+		if (w->deflate)
+			deflate_rest(w->set->deflate, w->deflate, v->now);
 		/* Behind megabytes a Ping asks nothing that they do not. */
 		if (v->unsent <= WS_PONG_BACKLOG)
 			ws_send_frame(w, WS_OP_PING, STR_NONE);
@@ -254,6 +277,13 @@ void ws_set_init(struct ws_set *set)
 {
 	CDS_INIT_LIST_HEAD(&set->all);
 	set->n = 0;
+	set->deflate = deflate_pool_new();
+}
+
+void ws_set_fini(struct ws_set *set)
+{
+	check(!set->n);
+	deflate_pool_free(steal(set->deflate));
 }
 
 void ws_reconfigure(struct ws_set *set)
@@ -328,6 +358,8 @@ static void free_ws(struct defer *d)
 	struct ws *w = container_of(d, struct ws, free);
 
 	ws_in_free(w);
+	if (w->terms.on)
+		deflate_leave(w->set->deflate, &w->terms, w->deflate);
 	free(w);
 }
 
@@ -363,7 +395,8 @@ struct ws *ws_accept(struct stream *s, const struct ws_handshake *h,
 	const struct ws_want *want, const struct ws_ops *ops, void *up)
 {
 	struct ws *w = mem_new(sizeof(*w));
-	struct http_header fields[2];
+	struct buf extension cleanup(buf_fini) = {0};
+	struct http_header fields[3];
 	size_t n = 0;
 	uint64_t now = loop_now_ms(stream_loop(s));
 
@@ -388,6 +421,13 @@ struct ws *ws_accept(struct stream *s, const struct ws_handshake *h,
 	if (h->protocol)
 		fields[n++] = (struct http_header){
 			STR("Sec-WebSocket-Protocol"), want->protocol};
+	if (h->deflate.on) {
+		w->terms = h->deflate;
+		deflate_agree(w->set->deflate, &w->terms);
+		deflate_answer(&w->terms, &extension);
+		fields[n++] = (struct http_header){
+			STR("Sec-WebSocket-Extensions"), buf_str(&extension)};
+	}
 	stream_tunnel(s, fields, n);
 	look(w);
 	return w;

@@ -10,12 +10,17 @@
  *
  * A message over the limit: on_too_big (the layer above may send its error), then
  * Close 1009 and nothing more is read. Memory: nothing but struct ws while idle.
+ *
+ * With a ws_set, permessage-deflate (RFC 7692) is negotiated if ws-deflate is on;
+ * the layer above sees none of it. A limit is one of the inflated message, and
+ * holds while it inflates; what is no deflate data is 1007.
  */
 #pragma once
 
 #include <stdbool.h>
 
 #include "proto/http/stream.h"
+#include "proto/ws/deflate.h"
 
 enum ws_close_code {
 	WS_NORMAL = 1000,
@@ -47,14 +52,17 @@ struct ws_ops {
 };
 
 /*
- * All WebSockets of an owner, so that they hear of a new configuration. Zeroes are
- * no valid set: ws_set_init() first; it outlives its WebSockets.
+ * All WebSockets of an owner, so that they hear of a new configuration, and what
+ * they share to compress. Zeroes are no valid set: ws_set_init() first; it outlives
+ * its WebSockets.
  */
 struct ws_set {
 	struct cds_list_head all;
 	size_t n;
+	struct deflate_pool *deflate;
 };
 void ws_set_init(struct ws_set *set);
+void ws_set_fini(struct ws_set *set);
 /* After conf_swap(): due times are computed anew, for each of them. */
 void ws_reconfigure(struct ws_set *set);
 
@@ -63,7 +71,8 @@ struct ws_want {
 	bool check_origin;   /* foreign Origin is 403 */
 	/* Largest message, bytes; asked for at each message's first frame. */
 	uint64_t (*max_message)(void);
-	/* NULL: of no set; it then looks at the configuration each second. */
+	/* NULL: of no set; it then looks at the configuration each second, and
+	 * compresses nothing. */
 	struct ws_set *set;
 };
 
@@ -83,11 +92,12 @@ void ws_refuse(struct stream *s, unsigned status, const char *why);
 
 /*
  * What is needed of a right handshake after the request is gone (authentication
- * takes its time): 60 bytes.
+ * takes its time): 40 bytes.
  */
 struct ws_handshake {
 	char accept[32]; /* Sec-WebSocket-Accept, empty over HTTP/2 */
 	bool protocol;	 /* was it offered? then it is echoed */
+	struct deflate_terms deflate; /* what was offered */
 };
 void ws_remember(const struct http_request *r, const struct ws_want *want,
 	struct ws_handshake *h_r);

@@ -77,13 +77,16 @@ static void begin_data(struct ws *w, struct ws_in *in)
 		in->text = h->opcode == WS_OP_TEXT;
 		in->limit = w->max_message();
 		in->utf8 = (struct utf8){0};
+		in->packed = h->packed;
+		in->packed_n = 0;
 	}
 	in->fragments++;
-	in->too_big =
-		h->length > in->limit || in->msg.n > in->limit - h->length;
+	/* Of what is compressed the length says nothing: see ws_unpack(). */
+	in->too_big = !in->packed && (h->length > in->limit ||
+					     in->msg.n > in->limit - h->length);
 }
 
-static void too_big(struct ws *w)
+void ws_too_big(struct ws *w)
 {
 	struct ws_in *in = w->in;
 
@@ -119,9 +122,13 @@ static void message_done(struct ws *w)
 
 static void data_done(struct ws *w)
 {
-	if (!w->in->head.fin)
+	if (!w->in->head.fin) {
 		frame_done(w);
-	else if (w->state == WS_OPEN)
+		return;
+	}
+	if (w->in->packed && w->state == WS_OPEN)
+		ws_unpack_end(w);
+	if (w->state == WS_OPEN)
 		message_done(w);
 	else /* closing: messages are dropped */
 		ws_in_free(w);
@@ -139,6 +146,14 @@ static void control_done(struct ws *w)
 	control_came(w, opcode, str_n(payload, n));
 }
 
+bool ws_text_right(struct ws *w, const char *p, size_t n)
+{
+	if (!w->in->text || utf8_feed(&w->in->utf8, p, n))
+		return true;
+	ws_fail(w, WS_INVALID_DATA, "not UTF-8");
+	return false;
+}
+
 /* Keeps a piece of payload, unmasked; false when the WebSocket fails by it. */
 static bool keep(struct ws *w, char *p, size_t n)
 {
@@ -147,15 +162,14 @@ static bool keep(struct ws *w, char *p, size_t n)
 	ws_unmask(p, n, in->head.mask, in->at);
 	if (ws_is_control(in->head.opcode)) {
 		memcpy(in->control + in->at, p, n);
+	} else if (w->state == WS_OPEN && in->packed) {
+		ws_unpack(w, str_n(p, n));
 	} else if (w->state == WS_OPEN) {
-		if (in->text && !utf8_feed(&in->utf8, p, n)) {
-			ws_fail(w, WS_INVALID_DATA, "not UTF-8");
-			return false;
-		}
-		buf_add(&in->msg, p, n);
+		if (ws_text_right(w, p, n))
+			buf_add(&in->msg, p, n);
 	}
 	in->at += n;
-	return true;
+	return w->state < WS_ENDING;
 }
 
 static size_t feed_payload(struct ws *w, char *p, size_t n)
@@ -170,7 +184,7 @@ static size_t feed_payload(struct ws *w, char *p, size_t n)
 	if (!keep(w, p, k))
 		return n;
 	if (refused && !start_lacks(in))
-		too_big(w);
+		ws_too_big(w);
 	else if (in->at == in->head.length)
 		control ? control_done(w) : data_done(w);
 	return k;
@@ -203,7 +217,7 @@ static bool goes_up_whole(
 		return false;
 	if (ws_is_control(h->opcode))
 		return true;
-	return h->fin && h->opcode != WS_OP_CONT &&
+	return h->fin && h->opcode != WS_OP_CONT && !h->packed &&
 	       (w->state != WS_OPEN || h->length <= w->max_message());
 }
 
@@ -219,7 +233,8 @@ static size_t feed_head(struct ws *w, char *p, size_t n)
 	if (kept)
 		memcpy(both, in->bytes, kept);
 	memcpy(both + kept, p, min_of(n, sizeof(both) - kept));
-	ret = ws_head_read(both, min_of(n + kept, sizeof(both)), &h);
+	ret = ws_head_read(
+		both, min_of(n + kept, sizeof(both)), w->terms.on, &h);
 	if (ret < 0) {
 		ws_fail(w, (unsigned)-ret, "malformed frame");
 		return n;

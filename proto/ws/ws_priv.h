@@ -1,6 +1,6 @@
 /*
- * struct ws, and what its files ask of each other: ws.c (life, sending, time) and
- * ws_in.c (receiving).
+ * struct ws, and what its files ask of each other: ws.c (life, sending, time),
+ * ws_in.c (receiving) and ws_unpack.c (receiving what is compressed).
  */
 #pragma once
 
@@ -26,11 +26,13 @@ struct ws_in {
 	uint64_t started_ms;
 	uint64_t limit;	     /* bytes of the message under way */
 	uint64_t at;	     /* payload bytes of this frame so far */
+	uint64_t packed_n;   /* bytes of a compressed message so far */
 	struct ws_head head; /* of this frame, once head_whole */
-	struct buf msg;	     /* unmasked payload of the message */
+	struct buf msg;	     /* unmasked, inflated payload of the message */
 	struct utf8 utf8;
 	unsigned fragments; /* of the message; 0: none under way */
 	bool text;
+	bool packed;
 	bool head_whole;
 	bool too_big; /* only its start is wanted */
 	uint8_t bytes_n;
@@ -55,15 +57,17 @@ struct ws {
 		struct defer free; /* once closed */
 	};
 	struct ws_in *in;
-	struct ws_pong *pong; /* waits for room */
-	uint64_t ping_ms;     /* when the last Ping left */
-	uint64_t alive_ms;    /* life that the stream does not know of */
-	uint32_t timeout_s;   /* ws-client-timeout when last looked at */
-	uint16_t code;	      /* for on_closed */
-	uint8_t state;	      /* enum ws_state */
-	bool paused : 1;      /* by the layer above */
-	bool choked : 1;      /* unsent bytes are over WS_CHOKE */
-	bool in_data : 1;     /* on_data runs */
+	struct ws_pong *pong;	 /* waits for room */
+	uint64_t ping_ms;	 /* when the last Ping left */
+	uint64_t alive_ms;	 /* life that the stream does not know of */
+	struct deflate *deflate; /* once it was of use; terms.on */
+	uint32_t timeout_s : 17; /* ws-client-timeout when last looked at */
+	uint32_t state : 3;	 /* enum ws_state */
+	uint32_t paused : 1;	 /* by the layer above */
+	uint32_t choked : 1;	 /* unsent bytes are over WS_CHOKE */
+	uint32_t in_data : 1;	 /* on_data runs */
+	uint16_t code;		 /* for on_closed */
+	struct deflate_terms terms;
 };
 _Static_assert(sizeof(struct ws) <= 160, "an idle WebSocket is small");
 
@@ -76,5 +80,14 @@ void ws_fail(struct ws *w, unsigned code, const char *reason);
 void ws_close_came(struct ws *w, struct str payload);
 void ws_ping_came(struct ws *w, struct str payload);
 void ws_in_free(struct ws *w);
+/* Its context, made if there is none yet; terms.on. */
+struct deflate *ws_deflate(struct ws *w);
+/* A piece of a compressed message came, and its end. What fails closes. */
+void ws_unpack(struct ws *w, struct str piece);
+void ws_unpack_end(struct ws *w);
+/* w->in: its start goes up as too big, then Close 1009. */
+void ws_too_big(struct ws *w);
+/* Adds to the message; wrong UTF-8 in a text closes, and is false. */
+bool ws_text_right(struct ws *w, const char *p, size_t n);
 /* Takes what came; less than n while paused or choked. */
 size_t ws_in_data(struct ws *w, char *p, size_t n);

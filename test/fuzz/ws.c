@@ -7,13 +7,13 @@
 #include "test/fuzz/fuzz.h"
 
 /* The verdict at the first byte that brings one. */
-static int head_by_byte(struct str in, struct ws_head *h)
+static int head_by_byte(struct str in, bool may_pack, struct ws_head *h)
 {
 	int ret = 0;
 
 	for (size_t n = 0; n <= min_of(in.n, WS_HEAD_MAX) && !ret; n++) {
 		struct str s = fuzz_exact(in.p, n);
-		ret = ws_head_read(s.p, s.n, h);
+		ret = ws_head_read(s.p, s.n, may_pack, h);
 		free((char *)s.p);
 	}
 	return ret;
@@ -40,18 +40,20 @@ static void payload(const struct ws_head *h, struct str in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct str in = str_n(data, n);
+	bool may_pack = n & 1;
 	char out[WS_HEAD_OUT_MAX];
 
 	while (in.n) {
 		struct ws_head h = {0}, slow = {0};
-		int ret = ws_head_read(in.p, in.n, &h);
+		int ret = ws_head_read(in.p, in.n, may_pack, &h);
 
-		check(ret == head_by_byte(in, &slow));
+		check(ret == head_by_byte(in, may_pack, &slow));
 		if (ret <= 0)
 			break;
 		check((size_t)ret <= min_of(in.n, WS_HEAD_MAX));
 		check(h.length == slow.length && h.opcode == slow.opcode);
 		check(!ws_is_control(h.opcode) || h.length <= WS_CONTROL_MAX);
+		check(h.packed == slow.packed && (!h.packed || may_pack));
 		check(ws_head_write(out, h.opcode, h.length) + 4 ==
 			(size_t)ret);
 		in = str_skip(in, (size_t)ret);

@@ -18,7 +18,8 @@ static const char full[] =
 	"max-objects-in-set: 12\nquery-max-results: 13\n"
 	"changes-max-results: 14\nmax-size-message: 2001\nhash-threads: 15\n"
 	"auth-cache: 16\nhttp-timeout: 17\nrequest-cpu-limit: 18\n"
-	"upload-quota: 70000\ntls-ticket-lifetime: 19\n"
+	"upload-quota: 70000\nws-deflate: no\nws-deflate-memory: 21\n"
+	"tls-ticket-lifetime: 19\n"
 	"event-source-throttle: 21\n";
 
 static void test_defaults_that_the_documentation_fixes(void **state)

@@ -16,6 +16,7 @@
 static struct conf conf;
 static struct loop *loop;
 static struct h1_pool *pool;
+static struct ws_set set;
 static int client;
 static struct buf got;
 static bool got_eof;
@@ -23,7 +24,7 @@ static bool got_eof;
 static void on_request(
 	void *ctx, struct stream *s, const struct http_request *r)
 {
-	ws_echo_serve(s, r);
+	ws_echo_serve(s, r, &set);
 }
 
 static int setup(void **state)
@@ -35,6 +36,7 @@ static int setup(void **state)
 	conf.ws_echo = true;
 	conf_swap(&conf, false);
 	loop = loop_new(NULL);
+	ws_set_init(&set);
 	pool = h1_pool_new(loop, &srv);
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
@@ -51,6 +53,7 @@ static int teardown(void **state)
 	close(client);
 	h1_pool_free(pool);
 	loop_free(loop);
+	ws_set_fini(&set);
 	buf_fini(&got);
 	return 0;
 }

@@ -22,6 +22,8 @@ struct vector {
 		what, {bytes, sizeof(bytes) - 1}, want \
 	}
 
+static bool may_pack;
+
 static void judge(const struct vector *v, size_t count)
 {
 	struct ws_head h;
@@ -31,11 +33,11 @@ static void judge(const struct vector *v, size_t count)
 		/* Byte by byte: nothing is read beyond what is there. */
 		for (size_t n = 0; n <= v[i].bytes.n && !got; n++) {
 			char *p = n ? mem_dup(v[i].bytes.p, n) : NULL;
-			got = ws_head_read(p, n, &h);
+			got = ws_head_read(p, n, may_pack, &h);
 			free(p);
 		}
-		if (got != v[i].want ||
-			ws_head_read(v[i].bytes.p, v[i].bytes.n, &h) != got)
+		if (got != v[i].want || ws_head_read(v[i].bytes.p, v[i].bytes.n,
+						may_pack, &h) != got)
 			fail_msg("%s: %d", v[i].what, got);
 	}
 }
@@ -86,11 +88,43 @@ static void a_head_says_length_mask_and_kind(void **state)
 	struct ws_head h;
 
 	assert_int_equal(
-		ws_head_read("\x02\xff\0\0\0\1\2\3\4\5abcdXX", 16, &h), 14);
+		ws_head_read("\x02\xff\0\0\0\1\2\3\4\5abcdXX", 16, false, &h),
+		14);
 	assert_true(h.length == 0x102030405);
 	assert_memory_equal(h.mask, "abcd", 4);
 	assert_int_equal(h.opcode, WS_OP_BINARY);
 	assert_false(h.fin);
+}
+
+/* RFC 7692 6 */
+static void rsv1_is_for_the_first_frame_of_what_may_be_compressed(void **state)
+{
+	static const struct vector right[] = {
+		V("text", 6, "\xc1\x80mask"),
+		V("binary, first of some", 6, "\x42\x80mask"),
+		V("not compressed", 6, "\x81\x80mask"),
+	};
+	static const struct vector wrong[] = {
+		V("continuation", ERR, "\xc0"),
+		V("continuation, not the last", ERR, "\x40"),
+		V("ping", ERR, "\xc9"),
+		V("pong", ERR, "\xca"),
+		V("close", ERR, "\xc8"),
+		V("RSV2 too", ERR, "\xe1"),
+		V("RSV3", ERR, "\x91"),
+		V("reserved opcode", ERR, "\xc3"),
+	};
+	struct ws_head h;
+
+	may_pack = true;
+	judge(right, countof(right));
+	judge(wrong, countof(wrong));
+	assert_int_equal(ws_head_read("\xc1\x80mask", 6, true, &h), 6);
+	assert_true(h.packed);
+	assert_int_equal(ws_head_read("\x81\x80mask", 6, true, &h), 6);
+	assert_false(h.packed);
+	may_pack = false;
+	assert_int_equal(ws_head_read("\xc1\x80mask", 6, false, &h), ERR);
 }
 
 static void unmasking_works_at_every_offset(void **state)
@@ -126,6 +160,8 @@ static void heads_are_written_as_short_as_may_be(void **state)
 	assert_memory_equal(p, "\x82\x7e\xff\xff", 4);
 	assert_int_equal(ws_head_write(p, WS_OP_TEXT, 65536), 10);
 	assert_memory_equal(p, "\x81\x7f\0\0\0\0\0\1\0\0", 10);
+	assert_int_equal(ws_head_write(p, WS_OP_TEXT | WS_PACKED, 9), 2);
+	assert_memory_equal(p, "\xc1\x09", 2);
 }
 
 static int close_of(unsigned code)
@@ -159,6 +195,8 @@ int main(void)
 		cmocka_unit_test(right_heads_are_read),
 		cmocka_unit_test(wrong_heads_are_1002),
 		cmocka_unit_test(a_head_says_length_mask_and_kind),
+		cmocka_unit_test(
+			rsv1_is_for_the_first_frame_of_what_may_be_compressed),
 		cmocka_unit_test(unmasking_works_at_every_offset),
 		cmocka_unit_test(heads_are_written_as_short_as_may_be),
 		cmocka_unit_test(close_codes_are_those_of_the_registry),

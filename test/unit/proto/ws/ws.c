@@ -75,6 +75,7 @@ static void open_ws(void)
 static void close_ws(void)
 {
 	fake_close();
+	ws_set_fini(&set);
 	buf_reset(&said);
 	buf_reset(&sent);
 }
