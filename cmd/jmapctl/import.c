@@ -321,8 +321,8 @@ static void sum_up(const struct import *im, int ret, const struct err *e)
 	printf("failed %" PRIu64 "\n", im->failed);
 	if (im->trashed)
 		fprintf(stderr,
-			"%" PRIu64 " with the flag T (trashed) are among "
-			"them, without it\n",
+			"%" PRIu64 " marked as deleted (T of a Maildir, "
+			"X-Status D of an mbox) are among them, without it\n",
 			im->trashed);
 	if (ret < 0)
 		fprintf(stderr, "jmapctl: %s%s\n", e->text,

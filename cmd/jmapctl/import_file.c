@@ -85,6 +85,8 @@ static int on_message(void *ctx, const struct mbox_message *m, struct err *e)
 {
 	const struct mbox_file *f = ctx;
 	struct buf where cleanup(buf_fini) = {0};
+	struct buf keywords cleanup(buf_fini) = {0};
+	bool deleted;
 	struct import_message i = {.raw = m->raw, .folder = f->folder};
 	buf_fmt(&where, "%s at %" PRIu64, f->path, m->at);
 	i.where = buf_z(&where);
@@ -94,6 +96,9 @@ static int on_message(void *ctx, const struct mbox_message *m, struct err *e)
 		return 0;
 	}
 	i.received_ms = m->has_date ? m->date_ms : import_time_of(m->raw);
+	mbox_keywords(m->raw, &keywords, &deleted);
+	i.keywords = buf_str(&keywords);
+	f->im->trashed += deleted;
 	return import_message(f->im, &i, e);
 }
 

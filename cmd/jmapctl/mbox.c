@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <time.h>
 
+#include "core/base/arena.h"
+#include "core/mime/mime.h"
+
 #define LINE_MAX_BYTES 8192 /* what is longer is no From_ line */
 
 /* ---- From_ lines ---------------------------------------------------------- */
@@ -82,6 +85,95 @@ bool mbox_from_date(struct str line, int64_t *ms_r)
 		return true;
 	}
 	return false;
+}
+
+/* ---- keywords ------------------------------------------------------------- */
+
+static const struct {
+	struct str field;
+	char letter;
+	struct str keyword;
+} flags[] = {
+#define FLAG(field, letter, keyword)                 \
+	{                                            \
+		{field, sizeof(field) - 1}, letter,  \
+		{                                    \
+			keyword, sizeof(keyword) - 1 \
+		}                                    \
+	}
+	FLAG("Status", 'R', "$seen"),
+	FLAG("X-Status", 'A', "$answered"),
+	FLAG("X-Status", 'F', "$flagged"),
+	FLAG("X-Status", 'T', "$draft"),
+#undef FLAG
+};
+
+static void add_word(struct buf *out, struct str w)
+{
+	if (out->n && w.n)
+		buf_addc(out, ' ');
+	buf_adds(out, w);
+}
+
+/* "RO", but not "Status: Resolved" of some other program. */
+static bool is_flags(struct str value)
+{
+	value = str_trim(value);
+	for (size_t i = 0; i < value.n; i++)
+		if (!value.p[i] || !strchr("ADFNORTU", value.p[i]))
+			return false;
+	return true;
+}
+
+static void add_flags(const struct mime_header *h, struct buf *out)
+{
+	if (!is_flags(h->value))
+		return;
+	for (size_t i = 0; i < countof(flags); i++)
+		if (str_ieq(h->name, flags[i].field) &&
+			str_find(h->value, flags[i].letter) < h->value.n)
+			add_word(out, flags[i].keyword);
+}
+
+/* A line of the text is no keyword, nor is a list with commas. */
+static bool is_keyword(struct str w)
+{
+	for (size_t i = 0; i < w.n; i++)
+		if (w.p[i] <= 0x20 || w.p[i] >= 0x7f ||
+			strchr("(){]%*\"\\,", w.p[i]))
+			return false;
+	return w.n <= 255;
+}
+
+/* dollar: a word may begin so, as those with a meaning of their own do. */
+static void add_words(struct str value, bool dollar, struct buf *out)
+{
+	struct buf words cleanup(buf_fini) = {0};
+	struct str rest = str_trim(value), w;
+	while ((w = word(&rest)).n) {
+		if (!is_keyword(w) || (!dollar && w.p[0] == '$'))
+			return;
+		add_word(&words, w);
+	}
+	add_word(out, buf_str(&words));
+}
+
+void mbox_keywords(struct str raw, struct buf *out, bool *deleted_r)
+{
+	struct arena a cleanup(arena_fini) = {0};
+	const struct mime_header *h;
+	size_t n = mime_fields_at(raw, 0, raw.n, &a, &h);
+	*deleted_r = false;
+	for (; n; n--, h++) {
+		add_flags(h, out);
+		if (str_ieq(h->name, STR("X-Status")) && is_flags(h->value))
+			*deleted_r |= str_find(h->value, 'D') < h->value.n;
+		if (str_ieq(h->name, STR("X-Keywords")))
+			add_words(h->value, true, out);
+		/* RFC 5322 3.6.5: these are the author's, whoever that was. */
+		if (str_ieq(h->name, STR("Keywords")))
+			add_words(h->value, false, out);
+	}
 }
 
 /* ---- lines ---------------------------------------------------------------- */

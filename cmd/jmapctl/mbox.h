@@ -43,6 +43,13 @@ int mbox_feed(struct mbox *b, struct str bytes, struct err *e);
 int mbox_end(struct mbox *b, struct err *e);
 void mbox_fini(struct mbox *b);
 
+/*
+ * What programs that keep mail in an mbox note in its header: "Status: RO", "X-Status:
+ * AFTD", and "X-Keywords: A B" (or Keywords), which is taken when all its words may
+ * be keywords (RFC 8621 4.1.1). Appended, separated by spaces. deleted_r: it has the
+ * D that no keyword stands for.
+ */
+void mbox_keywords(struct str raw, struct buf *out, bool *deleted_r);
 /* "From alice@example.org Sat Jan  3 01:05:34 1996": also with a zone, or none of
  * a sender. */
 bool mbox_from_date(struct str line, int64_t *ms_r);

@@ -142,6 +142,32 @@ def test_an_mbox_whose_from_lines_have_no_date(server, account, tmp_path):
     assert {e["receivedAt"] for e in got.values()} == {"2026-11-24T06:00:00Z"}
 
 
+def test_status_fields_of_an_mbox_are_keywords(server, account, tmp_path):
+    fields = [(b"Status: RO", {"$seen"}),
+              (b"Status: O", set()),
+              (b"X-Status: AFT", {"$answered", "$flagged", "$draft"}),
+              (b"status: R\r\nx-status: D\r\nX-Keywords: Work todo", {
+                  "$seen", "work", "todo"}),
+              (b"X-Keywords: no, list", set())]
+    raws = [f + b"\r\n" + numbered(i) for i, (f, _) in enumerate(fields)]
+    path = mailfiles.write(tmp_path / "m", mbox_of(raws))
+    p = server.ctl("import", account.name, path)
+    assert (p.returncode, counts(p)) == (0, [5, 0, 0])
+    assert p.stderr.startswith("1 marked as deleted (")
+    got = by_subject(server, account)
+    for i, (_, keywords) in enumerate(fields):
+        e = got[f"number {i}"]
+        assert set(e["keywords"]) == keywords, i
+        assert e["blobId"] == blob_id(raws[i])
+
+
+def test_status_fields_of_a_message_alone_are_none(server, account, tmp_path):
+    raw = b"Status: RO\r\nX-Status: F\r\nX-Keywords: a\r\n" + numbered(1)
+    done(server, account, mailfiles.write(tmp_path / "x", raw),
+         want=[1, 0, 0])
+    assert by_subject(server, account)["number 1"]["keywords"] == {}
+
+
 def test_an_empty_file_is_an_empty_mbox(server, account, tmp_path):
     done(server, account, mailfiles.write(tmp_path / "m", b""),
          want=[0, 0, 0])
@@ -187,7 +213,7 @@ def test_trashed_ones_are_imported_and_that_is_said(server, account, maildir):
     put(maildir, "1700000000.a:2,ST", numbered(1))
     p = server.ctl("import", account.name, maildir)
     assert (p.returncode, counts(p)) == (0, [1, 0, 0])
-    assert p.stderr.startswith("1 with the flag T (trashed)")
+    assert p.stderr.startswith("1 marked as deleted (")
     assert by_subject(server, account)["number 1"]["keywords"] == {
         "$seen": True}
 

@@ -188,6 +188,60 @@ static void dates_of_from_lines_are_read(void **state)
 		assert_false(mbox_from_date(str_of(bad[i]), &ms));
 }
 
+static void assert_keywords(const char *raw, const char *want, bool deleted)
+{
+	struct buf out = {0};
+	bool d;
+	mbox_keywords(str_of(raw), &out, &d);
+	assert_string_equal(buf_z(&out), want);
+	assert_int_equal(d, deleted);
+	buf_fini(&out);
+}
+
+static void status_fields_are_keywords(void **state)
+{
+	assert_keywords("A: 1\nStatus: RO\n\nx\n", "$seen", false);
+	assert_keywords("status: OR\r\nX-STATUS: AFT\r\n\r\nx\r\n",
+		"$seen $answered $flagged $draft", false);
+	assert_keywords("Status: O\nX-Status: R\n\n", "", false);
+	assert_keywords("Status: AFTD\nX-Status: \n\n", "", false);
+	assert_keywords("A: 1\n\nStatus: R\nX-Status: D\n", "", false);
+	assert_keywords("Status: RESOLVED\nX-Status: Dead\n\n", "", false);
+	assert_keywords("", "", false);
+}
+
+static void deleted_is_told_and_is_no_keyword(void **state)
+{
+	assert_keywords("X-Status: DF\n\n", "$flagged", true);
+}
+
+static void simple_keywords_are_taken(void **state)
+{
+	assert_keywords("X-Keywords:  Work   $Label1 \nStatus: R\n\n",
+		"Work $Label1 $seen", false);
+	assert_keywords("Keywords: todo\n\n", "todo", false);
+	assert_keywords("X-Keywords:\n\n", "", false);
+}
+
+static void keywords_that_are_not_simple_are_left_out(void **state)
+{
+	struct buf text cleanup(buf_fini) = {0};
+	assert_keywords("X-Keywords: a, b\n\n", "", false);
+	assert_keywords("X-Keywords: a (b)\nX-Keywords: c\n\n", "c", false);
+	assert_keywords("X-Keywords: a\n b\n\n", "", false);
+	assert_keywords("X-Keywords: a\tb\n\n", "", false);
+	assert_keywords("X-Keywords: \xc3\xa4\n\n", "", false);
+	buf_addz(&text, "X-Keywords: ");
+	for (int i = 0; i < 256; i++)
+		buf_addc(&text, 'k');
+	assert_keywords(buf_z(&text), "", false);
+}
+
+static void an_author_sets_no_flag_by_keywords(void **state)
+{
+	assert_keywords("Keywords: a $seen\n\n", "", false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +262,11 @@ int main(void)
 		cmocka_unit_test(what_does_not_begin_with_from_is_no_mbox),
 		cmocka_unit_test(who_takes_the_messages_may_end_it),
 		cmocka_unit_test(dates_of_from_lines_are_read),
+		cmocka_unit_test(status_fields_are_keywords),
+		cmocka_unit_test(deleted_is_told_and_is_no_keyword),
+		cmocka_unit_test(simple_keywords_are_taken),
+		cmocka_unit_test(keywords_that_are_not_simple_are_left_out),
+		cmocka_unit_test(an_author_sets_no_flag_by_keywords),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
