@@ -191,6 +191,7 @@ struct front *front_new(struct loop *l, struct backend *b, struct push_hub *h)
 	f->hub = h;
 	f->server = (struct http_server){on_request, f};
 	f->auth = auth_new(l, b);
+	f->gzip = gzip_new();
 	CDS_INIT_LIST_HEAD(&f->requests);
 	CDS_INIT_LIST_HEAD(&f->sources);
 	ws_set_init(&f->sockets);
@@ -202,6 +203,7 @@ void front_free(struct front *f)
 	check(cds_list_empty(&f->requests) && !f->sockets.n &&
 		cds_list_empty(&f->sources));
 	ws_set_fini(&f->sockets);
+	gzip_free(f->gzip);
 	auth_free(f->auth);
 	map_fini(&f->accounts);
 	free(f);

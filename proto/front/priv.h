@@ -10,6 +10,7 @@
 
 #include "proto/front/auth.h"
 #include "proto/front/front.h"
+#include "proto/http/gzip.h"
 #include "proto/jmap/engine.h"
 #include "proto/ws/ws.h"
 
@@ -19,6 +20,7 @@ struct front {
 	struct push_hub *hub;
 	struct http_server server;
 	struct auth *auth;
+	struct gzip *gzip;
 	struct cds_list_head requests; /* with a login, or waiting for one */
 	struct ws_set sockets;
 	struct map accounts;	      /* of struct jws: see jws.c */
@@ -59,6 +61,7 @@ struct request {
 	bool known : 1; /* login is there */
 	bool bearer : 1;
 	bool json : 1;	  /* Content-Type: application/json */
+	bool gzip : 1;	  /* the client accepts it */
 	bool eof : 1;	  /* the body is whole */
 	bool counted : 1; /* in share->requests */
 	bool uploads : 1; /* counted in share->uploads */
@@ -83,7 +86,7 @@ void request_submit(struct request *q, enum call_kind kind, unsigned flags,
 	struct buf *body);
 /* It is answered now; what comes of its body is dropped. */
 void request_answering(struct request *q);
-/* The one answer; no store may keep it. cache: the field's value. */
+/* The one answer, compressed for who accepts it; cache: Cache-Control. */
 void request_respond(struct request *q, unsigned status, const char *type,
 	const char *cache, struct str body);
 /* RFC 8620 3.6.1; limit and detail as in request_error(). */

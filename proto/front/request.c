@@ -88,10 +88,19 @@ void request_answering(struct request *q)
 void request_respond(struct request *q, unsigned status, const char *type,
 	const char *cache, struct str body)
 {
-	const struct http_header field = {STR("Cache-Control"), str_of(cache)};
+	struct http_header fields[] = {
+		{STR("Cache-Control"), str_of(cache)},
+		{STR("Vary"), STR("Accept-Encoding")},
+		{STR("Content-Encoding"), STR("gzip")},
+	};
+	size_t n = 2;
 
 	request_answering(q);
-	stream_respond(q->s, status, type, &field, 1, body);
+	if (q->gzip && body.n >= GZIP_LEAST && body.n <= GZIP_MOST) {
+		body = gzip_pack(q->f->gzip, body);
+		n++;
+	}
+	stream_respond(q->s, status, type, fields, n, body);
 }
 
 void request_refuse(struct request *q, enum request_error t, const char *limit,
@@ -205,6 +214,7 @@ void request_new(struct front *f, struct stream *s,
 	q->call.on_answer = on_answer;
 	q->content_length = r->content_length;
 	q->json = is_json(r);
+	q->gzip = gzip_accepted(r);
 	q->bearer = auth_is_bearer(r);
 	if (hs)
 		q->handshake = *hs;
