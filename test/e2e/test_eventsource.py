@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 
-from events import PATH, Source, path_of
+import h2.settings
+from events import CARRIERS, PATH, Source, path_of
+from h2conn import H2, H2Ws
 from harness import Server, wait_for
 from jmap import HttpApi, WsApi
 from mail import deliver
@@ -19,10 +21,26 @@ OPTIONS = {"ws_throttle": 0, "event_source_throttle": 0}
 DELIVERED = {"Mailbox", "Thread", "Email", "EmailDelivery"}
 
 
+@pytest.fixture(params=CARRIERS)
+def carrier(request):
+    return request.param
+
+
 @pytest.fixture
-def source(server, account, tls):
-    with Source(server, account, tls=tls) as s:
+def source(server, account, carrier):
+    with Source(server, account, carrier) as s:
         yield s
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pinged(server):
+    """Sources whose pings come while the other tests run."""
+    account = server.add_account()
+    sources = [Source(server, account, c, ping=p)
+               for c, p in zip(CARRIERS, ("1", "5", "2", "4"))]
+    yield sources
+    for s in sources:
+        s.close()
 
 
 @pytest.fixture
@@ -31,6 +49,14 @@ def other(server, account):
     api = HttpApi(server, account)
     yield api
     api.close()
+
+
+def curl(server, account, url, *args):
+    """Speaks HTTP/2 where TLS offers it."""
+    return subprocess.Popen(
+        ["curl", "-sSN", "--cacert", server.cert, "-u",
+         f"{account.name}:{account.token}", *args, url],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def new_mailbox(api, name):
@@ -47,15 +73,17 @@ def test_the_head_says_that_nobody_keeps_it(source):
 
 
 def test_head_is_answered_like_get_and_ends(server, account, port, tls):
+    fields = {"Authorization": basic(account.name, account.token)}
     with Raw(port, tls) as c:
         for _ in range(2):
-            c.send(request("HEAD", path_of(), Authorization=basic(
-                account.name, account.token)))
+            c.send(request("HEAD", path_of(), **fields))
             r = c.response(head_only=True)
             assert (r.status, r.get("content-type")) == (
                 200, "text/event-stream")
-    wait_for("none is open", lambda: server.metric(
-        "worker", "event-sources") == 0)
+    with H2(port, tls) as c:
+        r = c.response(c.send("HEAD", path_of(), **fields))
+        assert (r.status, r.get("content-type"), r.body) == (
+            200, "text/event-stream", b"")
 
 
 def test_without_a_login_it_is_401(port, tls):
@@ -100,10 +128,7 @@ def test_the_url_of_the_session_is_what_works(server, account, other):
     template = other.session()["eventSourceUrl"]
     url = template.replace("{types}", "Email%2CThread").replace(
         "{closeafter}", "state").replace("{ping}", "0")
-    p = subprocess.Popen(
-        ["curl", "-sSN", "--cacert", server.cert, "-u",
-         f"{account.name}:{account.token}", url],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    p = curl(server, account, url)
     try:
         assert p.stdout.readline() == ":\n"
         deliver(server, account.name)
@@ -119,18 +144,14 @@ def test_the_url_of_the_session_is_what_works(server, account, other):
 # ---- what is told ----
 
 def test_a_delivery_is_told_with_the_states_of_get(server, source, other):
-    deliver(server, source_account(other))
+    deliver(server, other.account.name)
     changed = source.changes_until(DELIVERED)
     for kind in ("Mailbox", "Thread", "Email"):
         assert changed[kind] == other.state(kind)
 
 
-def source_account(api):
-    return api.account.name
-
-
-def test_only_the_wanted_types_are_told(server, account, tls):
-    with Source(server, account, tls, types="Thread,Klingon") as s:
+def test_only_the_wanted_types_are_told(server, account, carrier):
+    with Source(server, account, carrier, types="Thread,Klingon") as s:
         deliver(server, account.name)
         assert set(s.change()) == {"Thread"}
 
@@ -145,17 +166,18 @@ def test_only_unknown_types_means_none(server, account, source):
 def test_whoever_sees_it_open_misses_nothing(server):
     """Of an account that nobody watched: the mail comes by another connection,
     perhaps at another worker."""
-    for _ in range(20):
+    for n in range(12):
         account = server.add_account()
-        with Source(server, account) as s:
+        with Source(server, account, CARRIERS[n % 4]) as s:
             deliver(server, account.name)
             assert s.changes_until(DELIVERED)
 
 
 def test_every_connection_of_an_account_hears_the_same(server, account, other):
     stranger = server.add_account()
-    sources = [Source(server, account, tls=i % 2) for i in range(40)]
-    sockets = [WsApi(server, account) for _ in range(4)]
+    open_now = server.metric("worker", "event-sources")
+    sources = [Source(server, account, CARRIERS[i % 4]) for i in range(24)]
+    sockets = [WsApi(server, account) for _ in range(2)]
     for ws in sockets:
         ws.enable()
     with Source(server, stranger) as alone:
@@ -174,19 +196,39 @@ def test_every_connection_of_an_account_hears_the_same(server, account, other):
     for c in sources + sockets:
         c.close()
     wait_for("all are gone", lambda: server.metric(
-        "worker", "event-sources") == 0)
+        "worker", "event-sources") == open_now)
+
+
+def test_it_is_one_more_stream_and_no_request_under_way(server, account, other):
+    """More of them on a connection than requests are allowed there, beside a
+    WebSocket and a request."""
+    fields = {"Authorization": basic(account.name, account.token)}
+    with H2(server.https, tls=True) as conn:
+        sources = [Source(server, account, "h2", h2=conn) for _ in range(8)]
+        ws = H2Ws(server.https, "/jmap/ws", True, account, h2=conn)
+        ws.send_json({"@type": "WebSocketPushEnable", "dataTypes": ["Mailbox"]})
+        r = conn.response(conn.send(
+            "POST", "/jmap/api", json.dumps({"using": [], "methodCalls": []}),
+            Content_Type="application/json", **fields))
+        assert r.status in (200, 400), r.status
+        new_mailbox(other, "A")
+        want = {"Mailbox": other.state("Mailbox")}
+        for s in sources:
+            assert s.change() == want
+        assert ws.json()["changed"] == {other.account_id: want}
+        sources[0].close()  # harms no other
+        new_mailbox(other, "B")
+        assert sources[1].change() == {"Mailbox": other.state("Mailbox")}
 
 
 # ---- closeafter ----
 
-def test_closeafter_state_ends_after_the_first(server, account, tls, other):
-    with Source(server, account, tls, closeafter="state") as s:
+def test_closeafter_state_ends_after_the_first(server, account, carrier):
+    with Source(server, account, carrier, closeafter="state") as s:
         deliver(server, account.name)
         assert s.change()
         s.assert_ended()
-        s.text = b""
-        s.send(request("GET", "/healthz"))  # the connection lives on
-        assert s.response().status == 200
+        assert s.wire.get("/healthz").status == 200  # the connection lives on
 
 
 def test_closeafter_state_with_an_old_id_ends_at_once(server, account, other):
@@ -196,22 +238,6 @@ def test_closeafter_state_with_an_old_id_ends_at_once(server, account, other):
     with Source(server, account, closeafter="state", last_id=token) as s:
         assert set(s.change()) == DELIVERED
         s.assert_ended()
-
-
-# ---- ping ----
-
-def test_pings_say_their_interval_and_set_no_id(server, account):
-    """The least interval is 5 s."""
-    sources = [Source(server, account, tls=i % 2, ping=p)
-               for i, p in enumerate(("1", "5"))]
-    with Source(server, account, ping="0") as none:
-        for s in sources:
-            before = s.last_id
-            event = s.event()
-            assert (event.name, event.data) == ("ping", {"interval": 5})
-            assert event.own_id is None and s.last_id == before
-            s.close()
-        none.assert_silent()
 
 
 # ---- Last-Event-ID ----
@@ -292,22 +318,28 @@ def test_changes_of_one_window_are_one_event():
         api.close()
 
 
-def test_who_does_not_read_for_a_while_ends_with_the_newest_state(
-        server, account, tls, other):
-    with Source(server, account, tls, rcvbuf=4096) as s:
-        for n in range(60):
-            new_mailbox(other, f"M{n}")
-        newest = other.state("Mailbox")
-        while s.change()["Mailbox"] != newest:
-            pass
+def test_who_does_not_read_gets_the_newest_state(server, account, other):
+    """Its window has room for the first event and no second."""
+    window = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
+    with H2(server.http, hold=True, settings={window: 200}) as conn:
+        with Source(server, account, "h2c", h2=conn) as s:
+            for n in range(30):
+                new_mailbox(other, f"M{n}")
+            newest = other.state("Mailbox")
+            conn.h2.increment_flow_control_window(60000, s.wire.sid)
+            conn.flush()
+            told = []
+            while newest not in told:
+                told.append(s.change()["Mailbox"])
+            assert len(told) <= 5, "queued behind unsent bytes"
 
 
 # ---- the end ----
 
 @pytest.mark.parametrize("how", ["password", "remove"])
-def test_a_login_that_is_no_longer_good_ends_it(server, tls, how):
+def test_a_login_that_is_no_longer_good_ends_it(server, carrier, how):
     account = server.add_account()
-    with Source(server, account, tls) as s:
+    with Source(server, account, carrier) as s:
         if how == "password":
             server.ctl_ok("account", "passwd", account.name,
                           "--password-stdin", stdin="other\n")
@@ -317,23 +349,31 @@ def test_a_login_that_is_no_longer_good_ends_it(server, tls, how):
 
 
 def test_a_drain_ends_it_cleanly():
+    """Of HTTP/2 it is curl that says so: python3-h2 takes no data after GOAWAY."""
     with Server() as s:
         account = s.add_account()
-        sources = [Source(s, account, tls=i % 2) for i in range(8)]
-        s.proc.send_signal(signal.SIGTERM)
-        for c in sources:
-            c.assert_ended()
-            c.close()
+        sources = [Source(s, account, CARRIERS[i % 2]) for i in range(8)]
+        p = curl(s, account, f"http://localhost:{s.http}{path_of()}",
+                 "--http2-prior-knowledge")
+        try:
+            assert p.stdout.readline() == ":\n"
+            s.proc.send_signal(signal.SIGTERM)
+            for c in sources:
+                c.assert_ended()
+                c.close()
+            said = p.stdout.read()
+            assert p.wait() == 0, said
+        finally:
+            p.kill()
         s.ended()
 
 
-def test_a_client_that_is_gone_is_noticed(server, account, tls):
+def test_a_client_that_is_gone_is_noticed(server, account, carrier):
     """Without a ping, and without an event that would find nobody."""
-    s = Source(server, account, tls)
-    wait_for("it is open", lambda: server.metric("worker", "event-sources"))
-    s.close()
-    wait_for("it is gone", lambda: not server.metric(
-        "worker", "event-sources"))
+    log = server.log().count("eventsource closed")
+    Source(server, account, carrier).close()
+    wait_for("it is gone", lambda: server.log().count(
+        "eventsource closed") > log)
 
 
 def test_it_outlives_the_store_and_comes_back_after_its_worker():
@@ -353,3 +393,14 @@ def test_it_outlives_the_store_and_comes_back_after_its_worker():
         with Source(s, account, last_id=token) as again:
             assert again.change() == {"Mailbox": api.state("Mailbox")}
         api.close()
+
+
+# ---- ping ----
+
+def test_pings_say_their_interval_and_set_no_id(pinged):
+    """Of all, the least interval is 5 s."""
+    for s in pinged:
+        before = s.last_id
+        event = s.event()
+        assert (event.name, event.data) == ("ping", {"interval": 5})
+        assert event.own_id is None and s.last_id == before
