@@ -164,6 +164,14 @@ static uint64_t heartbeat_ms(void)
 	return conf_get()->ws_heartbeat_interval * 1000;
 }
 
+/* When the message under way must be whole; what we do not read is not late. */
+static uint64_t message_due_ms(const struct ws *w)
+{
+	if (!w->in || w->paused)
+		return UINT64_MAX;
+	return w->in->started_ms + conf_get()->ws_message_timeout * 1000;
+}
+
 /* What one look at the stream says; asking costs a system call. */
 struct view {
 	uint64_t now, alive_ms, out_ms;
@@ -193,9 +201,7 @@ static uint64_t due_ms(const struct ws *w, const struct view *v)
 		due = min_of(due, v->alive_ms + timeout_ms());
 	if (v->unsent)
 		due = min_of(due, v->out_ms + timeout_ms());
-	if (w->in)
-		due = min_of(due,
-			w->in->started_ms + WS_MESSAGE_TIMEOUTS * timeout_ms());
+	due = min_of(due, message_due_ms(w));
 	if (!w->set)
 		due = min_of(due, v->now + 1000);
 	return max_of(due, v->now + 1);
@@ -234,8 +240,7 @@ static bool do_due(struct ws *w, const struct view *v)
 		end(w);
 		return false;
 	}
-	if (w->in &&
-		w->in->started_ms + WS_MESSAGE_TIMEOUTS * limit <= v->now) {
+	if (message_due_ms(w) <= v->now) {
 		ws_fail(w, WS_POLICY, "the message takes too long");
 		return false;
 	}
@@ -309,6 +314,9 @@ static size_t on_data(struct stream *s, char *p, size_t n)
 	w->in_data = true;
 	used = ws_in_data(w, p, n);
 	w->in_data = false;
+	/* A message has begun, and is due before the timer is. */
+	if (w->state == WS_OPEN && message_due_ms(w) < w->timer.due_ms)
+		timer_set(stream_loop(s), &w->timer, message_due_ms(w));
 	return used;
 }
 
@@ -461,6 +469,8 @@ void ws_pause(struct ws *w, bool pause)
 	if (pause || w->state >= WS_ENDING)
 		return;
 	w->alive_ms = loop_now_ms(stream_loop(w->s));
+	if (w->in)
+		w->in->started_ms = w->alive_ms;
 	if (!w->choked && !w->in_data)
 		stream_resume(w->s);
 }

@@ -5,8 +5,10 @@
  * arrives. Pings leave every ws-heartbeat-interval, and a client without any sign
  * of life for ws-client-timeout is closed: any inbound byte is life, and so is
  * progress of unsent output. Both are read from conf_get() each time, so a reload
- * governs live connections (within a second). A message must be whole within a
- * deadline (10 times ws-client-timeout after its first byte).
+ * governs live connections (within a second). A message must be whole within
+ * ws-message-timeout of its first byte, the first frame's header included, or the
+ * end is Close 1008: RFC 6455 7.4.1 has no code for lateness but that for whoever
+ * violates our policy.
  *
  * A message over the limit: on_too_big (the layer above may send its error), then
  * Close 1009 and nothing more is read. Memory: nothing but struct ws while idle.

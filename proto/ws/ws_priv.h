@@ -12,7 +12,6 @@
 #define WS_CHOKE (1u << 20)    /* unsent bytes: read no more */
 #define WS_PONG_BACKLOG 65536  /* unsent bytes: only the newest Pong */
 #define WS_START_MAX 65536     /* bytes of a message over the limit */
-#define WS_MESSAGE_TIMEOUTS 10 /* a message: 10 ws-client-timeouts */
 
 enum ws_state {
 	WS_OPEN,

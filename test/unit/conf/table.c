@@ -20,7 +20,8 @@ static const char full[] =
 	"auth-cache: 16\nhttp-timeout: 17\nrequest-cpu-limit: 18\n"
 	"upload-quota: 70000\nws-deflate: no\nws-deflate-memory: 21\n"
 	"tls-ticket-lifetime: 19\n"
-	"event-source-throttle: 21\n";
+	"event-source-throttle: 21\n"
+	"ws-message-timeout: 20\n";
 
 static void test_defaults_that_the_documentation_fixes(void **state)
 {

@@ -645,13 +645,68 @@ static void a_shorter_timeout_gives_time_for_a_pong(void **state)
 
 static void a_message_must_be_whole_in_time(void **state)
 {
-	conf.ws_client_timeout = 0;
-	fake.last_in_ms = UINT64_MAX / 2;
 	frame(0x01, "abc");
 	give(SIZE_MAX);
+	conf.ws_message_timeout = 0;
 	ws_reconfigure(&set);
 	turns();
 	assert_int_equal(strncmp(heard(), "close(1008)", 11), 0);
+}
+
+/* No heartbeat comes by to look at it. */
+static void a_message_is_late_by_its_own_clock(void **state)
+{
+	conf.ws_message_timeout = 0;
+	frame(0x01, "abc");
+	give(SIZE_MAX);
+	turns();
+	assert_int_equal(strncmp(heard(), "close(1008)", 11), 0);
+}
+
+static void half_a_frame_header_is_late_too(void **state)
+{
+	conf.ws_message_timeout = 0;
+	fake_give(STR("\x81"), 1);
+	turns();
+	assert_int_equal(strncmp(heard(), "close(1008)", 11), 0);
+}
+
+static void fragments_and_pings_give_a_message_no_more_time(void **state)
+{
+	conf.ws_message_timeout = 1;
+	frame(0x01, "a");
+	give(SIZE_MAX);
+	while (ws_is_open(w)) {
+		frame(0x00, "b");
+		frame(0x89, "");
+		give(SIZE_MAX);
+		assert_int_equal(loop_turn(fake.loop, 100, NULL), 0);
+	}
+	assert_string_equal(buf_z(&said), "");
+	assert_non_null(strstr(heard(), "close(1008)"));
+}
+
+static void a_whole_message_is_never_late(void **state)
+{
+	conf.ws_message_timeout = 0;
+	frame(0x81, "abc");
+	frame(0x01, "a");
+	frame(0x80, "b");
+	give(SIZE_MAX);
+	turns();
+	assert_true(ws_is_open(w));
+	assert_string_equal(buf_z(&said), "text(3)abc text(2)ab ");
+}
+
+static void what_we_do_not_read_is_not_late(void **state)
+{
+	frame(0x01, "abc");
+	give(SIZE_MAX);
+	ws_pause(w, true);
+	conf.ws_message_timeout = 0;
+	ws_reconfigure(&set);
+	turns();
+	assert_true(ws_is_open(w));
 }
 
 static void a_close_that_is_not_answered_is_cut(void **state)
@@ -710,6 +765,11 @@ int main(void)
 		T(our_own_pause_is_no_silence),
 		T(a_shorter_timeout_gives_time_for_a_pong),
 		T(a_message_must_be_whole_in_time),
+		T(a_message_is_late_by_its_own_clock),
+		T(half_a_frame_header_is_late_too),
+		T(fragments_and_pings_give_a_message_no_more_time),
+		T(a_whole_message_is_never_late),
+		T(what_we_do_not_read_is_not_late),
 		T(a_close_that_is_not_answered_is_cut),
 	};
 
