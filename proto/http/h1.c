@@ -51,12 +51,17 @@ void h1_release(struct h1 *h)
 	conn_pause(h->c, false);
 }
 
-void h1_close(struct h1 *h)
+static void close_within(struct h1 *h, unsigned linger_ms)
 {
 	h1_to(h, H1_ENDING);
 	if (h->q)
 		timer_stop(h->pool->loop, &h->q->timer);
-	conn_close(h->c, H1_LINGER_MS);
+	conn_close(h->c, linger_ms);
+}
+
+void h1_close(struct h1 *h)
+{
+	close_within(h, H1_LINGER_MS);
 }
 
 void h1_abort(struct h1 *h)
@@ -160,8 +165,9 @@ static void on_timer(struct timer *t)
 	struct h1 *h = container_of(t, struct h1_req, timer)->h;
 	uint64_t due = h->q->since_ms + h1_timeout_ms();
 
-	/* A reload may have made it longer. */
-	if (h->state < H1_STREAM && due > loop_now_ms(h->pool->loop)) {
+	/* A reload may have made it longer; a drain does not wait so long. */
+	if (h->state < H1_STREAM && !h->pool->draining &&
+		due > loop_now_ms(h->pool->loop)) {
 		timer_set(h->pool->loop, t, due);
 		return;
 	}
@@ -170,7 +176,10 @@ static void on_timer(struct timer *t)
 		h1_close(h);
 		break;
 	case H1_HEAD:
-		h1_refuse(h, 408, "the header takes too long");
+		if (h->pool->draining)
+			close_within(h, H1_DRAIN_LINGER_MS);
+		else
+			h1_refuse(h, 408, "the header takes too long");
 		break;
 	case H1_STREAM:
 		stream_timer(h);
@@ -285,10 +294,20 @@ void h1_take(struct h1_pool *p, struct conn *c, uint64_t id)
 	conn_set(c, &h1_conn_ops, h);
 }
 
+/*
+ * Whoever is idle is not waited for: a moment for a request that crosses our end
+ * of the stream, which would else turn into a reset before the client has read it.
+ * A header that has begun may be completed.
+ */
 static void drain_one(struct h1 *h)
 {
+	uint64_t soon = loop_now_ms(h->pool->loop) + H1_DRAIN_HEAD_MS;
+
 	if (h->state == H1_IDLE)
-		h1_close(h);
+		close_within(h, H1_DRAIN_LINGER_MS);
+	else if (h->state == H1_HEAD)
+		timer_set(h->pool->loop, &h->q->timer,
+			min_of(soon, h->q->timer.due_ms));
 	else if (h->s.ops && h->s.ops->on_drain)
 		h->s.ops->on_drain(&h->s);
 }
@@ -308,6 +327,17 @@ void h1_drain(struct h1_pool *p)
 		cds_list_add_tail(&h->node, &p->all);
 		drain_one(h);
 	}
+}
+
+void h1_reconfigure(struct h1_pool *p)
+{
+	struct h1 *h;
+
+	/* By its own timer: what is due may end it, and others with it. */
+	cds_list_for_each_entry (h, &p->all, node)
+		if (h->q && timer_is_set(&h->q->timer))
+			timer_set(p->loop, &h->q->timer,
+				loop_now_ms(p->loop) + 1);
 }
 
 size_t h1_count(const struct h1_pool *p)

@@ -23,6 +23,8 @@ void h1_take(struct h1_pool *p, struct conn *c, uint64_t id);
 /* Idle ones close, requests under way finish with Connection: close, tunnels hear
  * on_drain. */
 void h1_drain(struct h1_pool *p);
+/* After conf_swap(): due times are computed anew. */
+void h1_reconfigure(struct h1_pool *p);
 size_t h1_count(const struct h1_pool *p);
 /* Ends all at once and frees. */
 void h1_pool_free(struct h1_pool *p);

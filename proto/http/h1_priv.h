@@ -14,6 +14,8 @@
 #include "proto/http/h1_parse.h"
 
 #define H1_LINGER_MS 5000
+#define H1_DRAIN_LINGER_MS 500
+#define H1_DRAIN_HEAD_MS 1000
 
 enum h1_state {
 	H1_IDLE,   /* between requests */

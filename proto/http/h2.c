@@ -90,10 +90,15 @@ static void break_streams(struct h2 *h)
 
 static void h2_close(struct h2 *h)
 {
+	uint64_t idle_ms = loop_now_ms(h->pool->loop) - h->since_ms;
+	/* A drain does not wait for whoever says nothing. */
+	bool idle = h->pool->draining && !h->streams_n &&
+		    idle_ms >= H2_DRAIN_LINGER_MS;
+
 	h2_to(h, H2_ENDING);
 	timer_stop(h->pool->loop, &h->timer);
 	break_streams(h);
-	conn_close(h->c, H2_LINGER_MS);
+	conn_close(h->c, idle ? H2_DRAIN_LINGER_MS : H2_LINGER_MS);
 }
 
 void h2_abort(struct h2 *h)
@@ -384,6 +389,16 @@ void h2_drain(struct h2_pool *p)
 	/* None leaves the list before the loop goes on. */
 	cds_list_for_each_entry (h, &p->all, node)
 		drain_one(h);
+}
+
+void h2_reconfigure(struct h2_pool *p)
+{
+	struct h2 *h;
+
+	/* By its own timer: what is due may end it, and others with it. */
+	cds_list_for_each_entry (h, &p->all, node)
+		if (h->state == H2_OPEN)
+			timer_set(p->loop, &h->timer, loop_now_ms(p->loop) + 1);
 }
 
 size_t h2_count(const struct h2_pool *p)

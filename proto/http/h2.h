@@ -27,6 +27,8 @@ struct h2_pool *h2_pool_new(struct loop *l, const struct http_server *srv);
 void h2_take(struct h2_pool *p, struct conn *c, uint64_t id);
 /* GOAWAY: no further streams, those under way finish, all hear on_drain. */
 void h2_drain(struct h2_pool *p);
+/* After conf_swap(): due times are computed anew. */
+void h2_reconfigure(struct h2_pool *p);
 size_t h2_count(const struct h2_pool *p);
 /* Ends all at once and frees. */
 void h2_pool_free(struct h2_pool *p);

@@ -23,6 +23,7 @@
 #define H2_CONN_WINDOW (1024 * 1024) /* all streams together */
 #define H2_QUEUE 16384		     /* bytes unsent: the socket gets no more */
 #define H2_LINGER_MS 5000
+#define H2_DRAIN_LINGER_MS 500
 
 enum h2_state {
 	H2_OPEN,

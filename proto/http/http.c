@@ -127,10 +127,22 @@ void http_drain(struct http_pool *p)
 {
 	struct fresh *f;
 
+	/* They were told nothing that a reset could take from them. */
 	cds_list_for_each_entry (f, &p->fresh, node)
-		conn_close(f->c, LINGER_MS);
+		conn_close(f->c, 0);
 	h1_drain(p->h1);
 	h2_drain(p->h2);
+}
+
+void http_reconfigure(struct http_pool *p)
+{
+	uint64_t due = loop_now_ms(p->loop) + conf_get()->http_timeout * 1000;
+	struct fresh *f;
+
+	cds_list_for_each_entry (f, &p->fresh, node)
+		timer_set(p->loop, &f->timer, min_of(f->timer.due_ms, due));
+	h1_reconfigure(p->h1);
+	h2_reconfigure(p->h2);
 }
 
 size_t http_count(const struct http_pool *p)

@@ -18,6 +18,8 @@ struct http_pool *http_pool_new(struct loop *l, const struct http_server *srv);
 void http_accept(struct http_pool *p, int fd, struct tls_ctx *tls);
 /* Idle connections close, requests under way finish, tunnels hear on_drain. */
 void http_drain(struct http_pool *p);
+/* After conf_swap(): deadlines of live connections follow. */
+void http_reconfigure(struct http_pool *p);
 size_t http_count(const struct http_pool *p);
 /* Ends all at once and frees. */
 void http_pool_free(struct http_pool *p);

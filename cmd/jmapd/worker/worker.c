@@ -237,6 +237,7 @@ static void on_conf(struct role *r)
 	if (!w->front)
 		return; /* at start */
 	front_reconfigure(w->front);
+	http_reconfigure(w->http);
 }
 
 static void on_orphan(struct role *r)
