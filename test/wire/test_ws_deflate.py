@@ -1,5 +1,5 @@
-"""permessage-deflate (RFC 7692) byte for byte, what is agreed on; over plain and
-over TLS: messages both ways with every window, what no client may send, and a
+"""permessage-deflate (RFC 7692) byte for byte, what is agreed on; over each
+carrier: messages both ways with every window, and what no client may send; and a
 foreign client."""
 
 import asyncio
@@ -13,6 +13,7 @@ import pytest
 import websockets
 
 import mail
+from h2conn import H2Ws
 from raw import Raw, basic
 from rawws import (BINARY, CLOSE, CONT, PING, PONG, TEXT, RawWs, frame,
                    handshake)
@@ -29,7 +30,7 @@ RSV1 = 4
 TAIL = b"\x00\x00\xff\xff"
 
 
-class Peer(RawWs):
+class Deflating:
     """A client that compresses, by what was agreed on."""
 
     def __init__(self, port, tls=False, offer=PMD, **kw):
@@ -92,9 +93,26 @@ class Peer(RawWs):
         assert self.hear()[:2] == (opcode, data)
 
 
+class Peer(Deflating, RawWs):
+    """Over HTTP/1.1."""
+
+
+class H2Peer(Deflating, H2Ws):
+    """Over a stream of HTTP/2."""
+
+
+@pytest.fixture(params=["plain", "tls", "h2c", "h2"])
+def peer(request, server):
+    """Makes a Peer over that carrier."""
+    tls = request.param in ("tls", "h2")
+    port = server.https if tls else server.http
+    make = H2Peer if request.param.startswith("h2") else Peer
+    return lambda *args, **kw: make(port, tls, *args, **kw)
+
+
 @pytest.fixture
-def conn(port, tls):
-    with Peer(port, tls) as c:
+def conn(peer):
+    with peer() as c:
         yield c
 
 
@@ -183,9 +201,9 @@ def test_nothing_agreed_on_is_nothing_compressed(port, tls):
 
 @pytest.mark.parametrize("fresh", ["", S_FRESH + C_FRESH])
 @pytest.mark.parametrize("bits", range(9, 16))
-def test_every_window_both_ways(port, tls, bits, fresh):
+def test_every_window_both_ways(peer, bits, fresh):
     offer = PMD + fresh + S_BITS + f"={bits}" + C_BITS + f"={bits}"
-    with Peer(port, tls, offer) as c:
+    with peer(offer) as c:
         for i in range(4):
             for n in (0, 1, 511, 512, 3000, 70000):
                 data = words(n, i)
@@ -217,9 +235,9 @@ def test_what_was_sent_before_is_referred_to(conn):
     assert sizes[0] >= 2000 and sizes[1] < 100 and sizes[2] < 100
 
 
-def test_no_context_takeover_is_obeyed(port, tls):
+def test_no_context_takeover_is_obeyed(peer):
     """Each answer by itself, and equal ones are equal."""
-    with Peer(port, tls, PMD + S_FRESH) as c:
+    with peer(PMD + S_FRESH) as c:
         got = []
         for _ in range(3):
             c.say(words(2000))
@@ -236,7 +254,7 @@ def test_plain_and_compressed_messages_mix(conn):
         assert conn.hear() == (TEXT, words(1000, i + 1), True)
 
 
-@pytest.mark.parametrize("payload, text", [
+BLOCKS = [
     (b"\x00", b""),                                          # 7.2.3.6
     (b"\xf2\x48\xcd\xc9\xc9\x07\x00", b"Hello"),             # 7.2.3.1
     (b"\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", b"Hello"),  # 7.2.3.3
@@ -245,9 +263,11 @@ def test_plain_and_compressed_messages_mix(conn):
     (b"\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00",
      b"Hello"),                                              # 7.2.3.5
     (b"\xf3\x48\xcd\xc9\xc9\x07\x00" * 3 + b"\x00", b"Hello" * 3),
-    (b"\x02\x00\x00\x00\xff\xff\x00", b"")])
-def test_blocks_of_every_kind(conn, payload, text):
-    for _ in range(2):
+    (b"\x02\x00\x00\x00\xff\xff\x00", b"")]
+
+
+def test_blocks_of_every_kind(conn):
+    for payload, text in BLOCKS + BLOCKS[::-1]:
         conn.frame(TEXT, payload, rsv=RSV1)
         assert conn.hear()[:2] == (TEXT, text)
 
@@ -308,8 +328,8 @@ def test_what_is_no_deflate_data_is_1007(conn, payload):
     conn.expect_close(1007)
 
 
-def test_no_context_is_no_reference_back(port, tls):
-    with Peer(port, tls, PMD + C_FRESH) as c:
+def test_no_context_is_no_reference_back(peer):
+    with peer(PMD + C_FRESH) as c:
         c.frame(TEXT, b"\xf2\x48\xcd\xc9\xc9\x07\x00", rsv=RSV1)
         assert c.hear()[1] == b"Hello"
         c.frame(TEXT, b"\xf2\x00\x11\x00\x00", rsv=RSV1)
@@ -370,8 +390,8 @@ def request(n, rid="r"):
     return (head + "x" * (n - len(head) - len(tail)) + tail).encode()
 
 
-def test_requests_and_answers_are_compressed(server, port, tls):
-    with Peer(port, tls, path="/jmap/ws", account=server.add_account()) as c:
+def test_requests_and_answers_are_compressed(server, peer):
+    with peer(path="/jmap/ws", account=server.add_account()) as c:
         for _ in range(3):
             c.say(request(5000))
             opcode, data, packed = c.hear()
@@ -379,8 +399,8 @@ def test_requests_and_answers_are_compressed(server, port, tls):
             assert json.loads(data)["requestId"] == "r"
 
 
-def test_over_the_limit_is_limit_then_1009(server, port, tls):
-    with Peer(port, tls, path="/jmap/ws", account=server.add_account()) as c:
+def test_over_the_limit_is_limit_then_1009(server, peer):
+    with peer(path="/jmap/ws", account=server.add_account()) as c:
         c.say(request(LIMIT + 1))
         _, data, packed = c.hear()
         error = json.loads(data)
@@ -389,9 +409,9 @@ def test_over_the_limit_is_limit_then_1009(server, port, tls):
         c.expect_close(1009)
 
 
-def test_a_state_change_is_not_compressed(server, port, tls):
+def test_a_state_change_is_not_compressed(server, peer):
     account = server.add_account()
-    with Peer(port, tls, path="/jmap/ws", account=account) as c:
+    with peer(path="/jmap/ws", account=account) as c:
         c.send_json({"@type": "WebSocketPushEnable", "dataTypes": None})
         c.say(request(600))
         c.hear()
