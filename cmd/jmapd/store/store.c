@@ -314,7 +314,7 @@ static void prepare(struct store_role *st)
 	defer_init(&st->drain, on_drain);
 	timer_init(&st->drain_timer, on_drain_tick);
 	st->subs = subs_new();
-	st->streams = streams_new(st);
+	st->streams = streams_new(st, STREAM_SILENCE_S * 1000);
 	mime_setup();
 }
 

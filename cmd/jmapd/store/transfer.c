@@ -1,17 +1,19 @@
 #include "cmd/jmapd/store/transfer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <urcu.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 struct streams {
 	struct store_role *st;
+	int64_t patience_ms;
 	struct cds_list_head list; /* main thread */
 	size_t n;
 	/* Whose account they work on: one that restores must be alone. */
@@ -29,6 +31,41 @@ static const struct stream_verb verbs[] = {
 	{"account restore", true, restore_run},
 };
 
+/* ---- patience ------------------------------------------------------------- */
+
+void patience_init(struct patience *p, int64_t max_ms)
+{
+	p->max_us = p->left_us = max_ms * 1000;
+}
+
+void patience_waited(struct patience *p, int64_t us)
+{
+	p->left_us = max_of(p->left_us - us, (int64_t)0);
+}
+
+void patience_moved(struct patience *p, size_t bytes)
+{
+	int64_t us = (int64_t)bytes * 1000000 / STREAM_BYTES_S;
+	p->left_us = min_of(p->left_us + us, p->max_us);
+}
+
+/* Until the peer has read or written; the caller tries it again. */
+static int await(struct stream *s, short events, struct err *e)
+{
+	struct patience *patience = &s->patience;
+	struct pollfd p = {.fd = s->fd, .events = events};
+	uint64_t since = clock_mono_ns();
+	int n = poll(&p, 1, (int)((patience->left_us + 999) / 1000));
+	if (n < 0 && errno != EINTR)
+		return err_sys(e, "peer");
+	patience_waited(
+		patience, n == 0 ? patience->left_us
+				 : (int64_t)(clock_mono_ns() - since) / 1000);
+	if (n <= 0 && !patience->left_us)
+		return err_set(e, -ETIMEDOUT, "the peer is too slow");
+	return 0;
+}
+
 /* ---- packets -------------------------------------------------------------- */
 
 int stream_send(struct stream *s, char letter, const void *head, size_t head_n,
@@ -39,24 +76,28 @@ int stream_send(struct stream *s, char letter, const void *head, size_t head_n,
 	struct msghdr m = {.msg_iov = part, .msg_iovlen = 3};
 	check(1 + head_n + rest.n <= ADMIN_PACKET);
 	for (;;) {
-		if (sendmsg(s->fd, &m, MSG_NOSIGNAL) >= 0)
+		ssize_t n = sendmsg(s->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		int ret = 0;
+		if (n >= 0) {
+			patience_moved(&s->patience, (size_t)n);
 			return 0;
+		}
 		if (errno == EAGAIN)
-			return err_set(e, -ETIMEDOUT, "the peer does not read");
-		if (errno != EINTR)
-			return err_sys(e, "peer");
+			ret = await(s, POLLOUT, e);
+		else if (errno != EINTR)
+			ret = err_sys(e, "peer");
+		if (ret < 0)
+			return ret;
 	}
 }
 
-int stream_recv(
-	struct stream *s, char *letter_r, struct str *rest_r, struct err *e)
+/* Its bytes to s->in; 1, 0: not yet, < 0. */
+static int take_packet(struct stream *s, struct err *e)
 {
-	ssize_t n;
-	buf_reset(&s->in);
-	do
-		n = recv(s->fd, buf_room(&s->in, ADMIN_PACKET), ADMIN_PACKET,
-			MSG_TRUNC);
-	while (n < 0 && errno == EINTR);
+	ssize_t n = recv(s->fd, buf_room(&s->in, ADMIN_PACKET), ADMIN_PACKET,
+		MSG_TRUNC | MSG_DONTWAIT);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
 	if (n < 0)
 		return err_sys(e, "peer");
 	if (n == 0)
@@ -64,6 +105,22 @@ int stream_recv(
 	if (n > ADMIN_PACKET)
 		return err_set(e, -EPROTO, "a packet is too long");
 	s->in.n = (size_t)n;
+	patience_moved(&s->patience, (size_t)n);
+	return 1;
+}
+
+int stream_recv(
+	struct stream *s, char *letter_r, struct str *rest_r, struct err *e)
+{
+	int ret;
+	buf_reset(&s->in);
+	while ((ret = take_packet(s, e)) == 0) {
+		ret = await(s, POLLIN, e);
+		if (ret < 0)
+			break;
+	}
+	if (ret < 0)
+		return ret;
 	*letter_r = s->in.p[0];
 	*rest_r = str_skip(buf_str(&s->in), 1);
 	return 0;
@@ -243,17 +300,6 @@ static void on_done(struct store_role *st, struct done *d)
 	stream_free(s);
 }
 
-/* A control connection does not block for the master; here it may, for a time. */
-static int make_blocking(int fd, struct err *e)
-{
-	struct timeval t = {.tv_sec = STREAM_SILENCE_S};
-	int flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)) < 0)
-		return err_sys(e, "control connection");
-	return 0;
-}
-
 static const struct stream_verb *find_verb(struct str *words)
 {
 	for (size_t i = 0; i < countof(verbs); i++) {
@@ -273,18 +319,15 @@ static const struct stream_verb *find_verb(struct str *words)
 static int begin(struct streams *all, struct stream *s, struct err *e)
 {
 	sigset_t every, was;
-	int ret;
 	if (all->n >= STREAMS_MAX)
 		return err_set(e, -EAGAIN,
 			"%d imports, exports, backups or restores are under "
 			"way already",
 			STREAMS_MAX);
-	ret = make_blocking(s->fd, e);
-	if (ret < 0)
-		return ret;
+	patience_init(&s->patience, all->patience_ms);
 	sigfillset(&every);
 	pthread_sigmask(SIG_SETMASK, &every, &was);
-	ret = pthread_create(&s->thread, NULL, on_thread, s);
+	int ret = pthread_create(&s->thread, NULL, on_thread, s);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
 	if (ret)
 		return err_set(e, -ret, "cannot start a thread");
@@ -330,10 +373,11 @@ void streams_join(struct streams *all)
 	}
 }
 
-struct streams *streams_new(struct store_role *st)
+struct streams *streams_new(struct store_role *st, int64_t patience_ms)
 {
 	struct streams *all = mem_new(sizeof(*all));
 	all->st = st;
+	all->patience_ms = patience_ms;
 	CDS_INIT_LIST_HEAD(&all->list);
 	pthread_mutex_init(&all->lock, NULL);
 	return all;

@@ -4,10 +4,13 @@
  *
  * Each has a thread of its own, at most STREAMS_MAX at once, which may block on
  * its peer; no executor ever does. What changes the account is a job in its write
- * turn, which the thread waits for itself. A peer that reads nothing of what it
- * is sent for STREAM_SILENCE_S is cut (an export holds a snapshot meanwhile); so
- * are all when the store drains. While mail is
- * restored nothing else may stream from or into that account.
+ * turn, which the thread waits for itself. While mail is restored nothing else may
+ * stream from or into that account.
+ *
+ * A peer keeps its place (an export its snapshot) as long as it gets on: it may let
+ * us wait STREAM_SILENCE_S in all, and wins that back by what it reads and writes, a
+ * second each STREAM_BYTES_S. One that is silent, or slower than that, is cut; so
+ * are all when the store drains. Time in which we work does not count.
  */
 #pragma once
 
@@ -17,9 +20,11 @@
 
 #define STREAMS_MAX 4
 #define STREAM_SILENCE_S 60
+#define STREAM_BYTES_S 256
 
 struct streams;
-struct streams *streams_new(struct store_role *st);
+/* patience_ms: STREAM_SILENCE_S; a test has less time. */
+struct streams *streams_new(struct store_role *st, int64_t patience_ms);
 /* A connection came with its first packet; fd is taken over. Main thread. */
 void stream_start(struct streams *s, int fd, struct str words);
 /* Main thread: all are cut; true when none is left. */
@@ -27,6 +32,16 @@ bool streams_cut(struct streams *s);
 /* Cuts and waits for them; executors still run. */
 void streams_join(struct streams *s);
 void streams_free(struct streams *s);
+
+/* ---- patience ------------------------------------------------------------- */
+
+/* How long a peer may still let us wait; 0: not at all. */
+struct patience {
+	int64_t max_us, left_us;
+};
+void patience_init(struct patience *p, int64_t max_ms);
+void patience_waited(struct patience *p, int64_t us);
+void patience_moved(struct patience *p, size_t bytes);
 
 /* ---- what the verbs use, in the stream's thread --------------------------- */
 
@@ -47,6 +62,7 @@ struct stream {
 	struct done done;
 	pthread_t thread;
 	int fd;
+	struct patience patience;
 	bool joined;
 	const struct stream_verb *verb;
 	struct buf words; /* what follows the verb */
@@ -61,7 +77,8 @@ struct stream_verb {
 	int (*run)(struct stream *s, struct err *e);
 };
 
-/* A packet; the head struct is between its letter and rest. < 0: no peer. */
+/* A packet; the head struct is between its letter and rest. < 0: no peer;
+ * -ETIMEDOUT: it took too long. */
 int stream_send(struct stream *s, char letter, const void *head, size_t head_n,
 	struct str rest, struct err *e);
 /* Its letter, and what follows it until the next call; < 0: no peer. */
