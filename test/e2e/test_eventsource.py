@@ -334,6 +334,25 @@ def test_who_does_not_read_gets_the_newest_state(server, account, other):
             assert len(told) <= 5, "queued behind unsent bytes"
 
 
+def test_who_reads_nothing_for_http_timeout_is_cut_and_nobody_else():
+    """Idle ones, whose answer just has nothing to say, live on."""
+    window = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
+    with Server(event_source_throttle=0, http_timeout=1) as s:
+        account = s.add_account()
+        idle = [Source(s, account, c, types="Email") for c in CARRIERS]
+        with H2(s.http, hold=True, settings={window: 200}) as conn, \
+                Source(s, account, "h2c", h2=conn) as stalled:
+            api = HttpApi(s, account)
+            for n in range(3):
+                new_mailbox(api, f"M{n}")
+            assert stalled.is_cut()
+        deliver(s, account.name)
+        for c in idle:
+            assert set(c.change()) == {"Email"}
+            c.close()
+        api.close()
+
+
 # ---- the end ----
 
 @pytest.mark.parametrize("how", ["password", "remove"])
