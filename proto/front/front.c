@@ -214,12 +214,27 @@ const struct http_server *front_server(struct front *f)
 	return &f->server;
 }
 
-/* A request whose body still comes; of one that was sent the store judges. */
-static bool is_revoked(
+static bool is_of_older(
 	const struct request *q, uint64_t account, uint32_t version)
 {
-	return q->known && !q->answered && !q->call.id &&
-	       q->login.account == account && q->login.version < version;
+	return q->known && q->login.account == account &&
+	       q->login.version < version;
+}
+
+/*
+ * A request whose body still comes is refused, an answer that still goes is cut,
+ * however slow its client is; of a request that was sent whole the store judges.
+ */
+static void revoke_request(struct request *q)
+{
+	bool comes = q->kind->data && !q->eof;
+
+	if (q->answered && q->call.id) {
+		stream_reset(q->s);
+	} else if (!q->answered && (comes || !q->call.id)) {
+		call_cancel(q->f->backend, &q->call);
+		request_fail(q, 401, STR_NONE);
+	}
 }
 
 void front_revoke(struct front *f, uint64_t account, uint32_t version)
@@ -228,8 +243,8 @@ void front_revoke(struct front *f, uint64_t account, uint32_t version)
 
 	auth_revoke(f->auth, account, version);
 	cds_list_for_each_entry_safe (q, next, &f->requests, node)
-		if (is_revoked(q, account, version))
-			request_fail(q, 401, STR_NONE);
+		if (is_of_older(q, account, version))
+			revoke_request(q);
 	jws_revoke(f, account, version);
 	source_revoke(f, account, version);
 }

@@ -117,6 +117,36 @@ static void one_that_breaks_off_resets_the_stream(void **state)
 	done(fs);
 }
 
+static void revoking_cuts_what_is_under_way(void **state)
+{
+	struct world *w = *state;
+	struct fake_stream *fs = request(w, ask());
+
+	head(w, 1, 200, 0, 10, 10);
+	data(w, 1, "12345");
+	front_revoke(w->f, 7, 1);
+	front_revoke(w->f, 8, 9);
+	assert_false(fs->reset);
+	front_revoke(w->f, 7, 2);
+	assert_true(fs->reset);
+	assert_false(fs->ended);
+	done(fs);
+}
+
+static void revoking_takes_nothing_from_what_is_whole(void **state)
+{
+	struct world *w = *state;
+	struct fake_stream *fs = request(w, ask());
+
+	head(w, 1, 200, 0, 5, 5);
+	data(w, 1, "12345");
+	answer(&w->fb, 1, 200, "");
+	front_revoke(w->f, 7, 2);
+	assert_true(fs->ended);
+	assert_false(fs->reset);
+	done(fs);
+}
+
 static void a_client_that_goes_cancels_it(void **state)
 {
 	struct world *w = *state;
@@ -274,6 +304,8 @@ int main(void)
 		T(a_blob_streams),
 		T(what_has_left_is_credited),
 		T(one_that_breaks_off_resets_the_stream),
+		T(revoking_cuts_what_is_under_way),
+		T(revoking_takes_nothing_from_what_is_whole),
 		T(a_client_that_goes_cancels_it),
 		T(a_range_is_asked_for_and_named),
 		T(a_range_that_cannot_be_is_416),

@@ -147,6 +147,39 @@ static void what_turns_out_too_large_is_cancelled(void **state)
 	done(fs);
 }
 
+static void revoking_refuses_what_still_comes(void **state)
+{
+	struct world *w = *state;
+	struct ask a = ask(NULL);
+	struct fake_stream *fs;
+
+	a.chunked = true;
+	a.length = 1;
+	fs = request(w, a);
+	buf_addz(&fs->in, "12345");
+	pump(fs);
+	front_revoke(w->f, 7, 1);
+	assert_int_equal(fs->status, 0);
+	front_revoke(w->f, 7, 2);
+	assert_int_equal(fs->status, 401);
+	assert_int_equal(w->fb.cancelled, 1);
+	assert_int_equal(fs->s.share->uploads, 0);
+	done(fs);
+}
+
+/* It may be on disk by now. */
+static void revoking_leaves_a_whole_one_to_the_store(void **state)
+{
+	struct world *w = *state;
+	struct fake_stream *fs = post(w, "12345");
+
+	front_revoke(w->f, 7, 2);
+	assert_int_equal(fs->status, 0);
+	answer(&w->fb, 1, 201, "{}");
+	assert_int_equal(fs->status, 201);
+	done(fs);
+}
+
 static void the_store_may_find_it_too_large_as_well(void **state)
 {
 	struct world *w = *state;
@@ -258,6 +291,8 @@ int main(void)
 		T(the_body_stays_on_the_wire_until_the_login_is_known),
 		T(what_is_announced_too_large_is_not_read),
 		T(what_turns_out_too_large_is_cancelled),
+		T(revoking_refuses_what_still_comes),
+		T(revoking_leaves_a_whole_one_to_the_store),
 		T(the_store_may_find_it_too_large_as_well),
 		T(uploads_of_one_connection_have_a_limit),
 		T(another_account_is_404),
