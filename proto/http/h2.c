@@ -199,7 +199,10 @@ static void on_flush(struct defer *d)
 
 static void on_room(struct conn *c)
 {
-	pump(conn_up(c));
+	struct h2 *h = conn_up(c);
+
+	h->stuck = false;
+	pump(h);
 }
 
 /* Input. */

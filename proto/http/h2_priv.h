@@ -78,6 +78,7 @@ struct h2 {
 	char *peer;
 	uint8_t state;	     /* enum h2_state */
 	bool backed_up : 1;  /* the socket does not take all */
+	bool stuck : 1;	     /* and for long: see h2_time.c */
 	bool terminated : 1; /* nghttp2 ends it by GOAWAY */
 };
 

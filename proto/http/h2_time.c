@@ -112,18 +112,26 @@ static uint64_t conn_due(const struct h2 *h)
 	return h->streams_n ? NEVER : h->since_ms + h2_timeout_ms();
 }
 
+/* False: it has another chance, as what was queued just now may yet leave. */
+static bool conn_late(struct h2 *h)
+{
+	if (!h->backed_up) {
+		h2_terminate(h, NGHTTP2_NO_ERROR);
+		return true;
+	}
+	if (h->stuck)
+		h2_abort(h);
+	h->stuck = !h->stuck;
+	return !h->stuck;
+}
+
 void h2_on_timer(struct timer *t)
 {
 	struct h2 *h = container_of(t, struct h2, timer);
 	uint64_t now = loop_now_ms(h->pool->loop), due;
 
-	if (conn_due(h) <= now) {
-		if (h->backed_up)
-			h2_abort(h);
-		else
-			h2_terminate(h, NGHTTP2_NO_ERROR);
+	if (conn_due(h) <= now && conn_late(h))
 		return;
-	}
 	due = min_of(look_at_streams(h, now), conn_due(h));
 	if (h->state == H2_OPEN && due != NEVER)
 		timer_set(h->pool->loop, t, max_of(due, now + 1));
