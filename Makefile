@@ -152,6 +152,9 @@ $(FUZZ:%=$(FUZZ_DIR)/%): $(FUZZ_DIR)/%: $(BUILD)/test/fuzz/%.o \
 		$(foreach l,$(LAYERS),$(call lib,$(l)))
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group \
 		$(filter %.a,$^) -Wl,--end-group $(LIBS)
+# Parts of the programs; a main() is there already, so theirs stay out.
+$(FUZZ_DIR)/mbox $(FUZZ_DIR)/tar: $(call lib,cmd/jmapctl)
+$(FUZZ_DIR)/transfer: $(call lib,cmd/jmapd)
 
 bench: all $(BENCH)
 
