@@ -1,15 +1,23 @@
 #include "core/io/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/base/log.h"
 
-enum { ACCEPTS_PER_TURN = 16, ACCEPTS_AT_LAST = 4096, RETRY_MS = 100 };
+enum {
+	ACCEPTS_PER_TURN = 16,
+	ACCEPTS_AT_LAST = 4096,
+	RETRY_MS = 100,
+	COMPLAIN_MS = 10000,
+};
 
 struct listener {
 	struct watch watch;
@@ -17,7 +25,8 @@ struct listener {
 	struct defer gone;
 	struct loop *loop;
 	bool freed;
-	bool complained; /* since the last client that came in */
+	bool complained;
+	uint64_t complained_ms; /* the last time */
 	void (*on_accept)(void *ctx, int fd);
 	void *ctx;
 };
@@ -25,12 +34,33 @@ struct listener {
 /* The socket waits, its queue stays in the kernel. */
 static void pause_accepting(struct listener *l, int why)
 {
-	if (!l->complained)
+	uint64_t now = loop_now_ms(l->loop);
+
+	if (!l->complained || now >= l->complained_ms + COMPLAIN_MS) {
 		log_warn("accept: %s, trying again every %d ms", strerror(why),
 			RETRY_MS);
-	l->complained = true;
+		l->complained = true;
+		l->complained_ms = now;
+	}
 	loop_rewatch(l->loop, &l->watch, 0);
-	timer_set(l->loop, &l->retry, loop_now_ms(l->loop) + RETRY_MS);
+	timer_set(l->loop, &l->retry, now + RETRY_MS);
+}
+
+/*
+ * Would the next client take a descriptor that is kept? The kernel gives out the
+ * lowest free number; the limit is asked for each time, since an operator may
+ * change it (prlimit). Afterwards is too late: each try would take one more.
+ */
+static bool only_reserve_is_left(const struct listener *l)
+{
+	struct rlimit r;
+	int fd = fcntl(l->watch.fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0)
+		return true;
+	close(fd);
+	return getrlimit(RLIMIT_NOFILE, &r) == 0 &&
+	       (rlim_t)fd + LISTENER_RESERVE >= r.rlim_cur;
 }
 
 static void on_retry(struct timer *t)
@@ -54,11 +84,15 @@ static void accept_some(struct listener *l, int max)
 	for (int i = 0; i < max && !l->freed; i++) {
 		struct sockaddr_storage peer = {0};
 		socklen_t len = sizeof(peer);
-		int fd = accept4(l->watch.fd, (struct sockaddr *)&peer, &len,
-			SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (only_reserve_is_left(l)) {
+			pause_accepting(l, EMFILE);
+			return;
+		}
+		fd = accept4(l->watch.fd, (struct sockaddr *)&peer, &len,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			l->complained = false;
 			set_nodelay(fd, &peer);
 			l->on_accept(l->ctx, fd);
 		} else if (errno == EAGAIN) {

@@ -1,7 +1,8 @@
 /*
  * Accepts from a listening socket: at most 16 a turn, so that a flood of new
  * clients delays nobody; pauses (and retries each 100 ms) while descriptors or
- * memory are short, keeping the queue in the kernel.
+ * memory are short, keeping the queue in the kernel. Some descriptors are not for
+ * clients: what the master sends over a control line comes as one.
  */
 #pragma once
 
@@ -11,6 +12,8 @@
 #include "core/io/loop.h"
 
 struct listener;
+
+#define LISTENER_RESERVE 32 /* descriptors that clients leave free */
 
 /*
  * fd is nonblocking and stays the caller's until listener_free(). on_accept gets a

@@ -163,6 +163,62 @@ static void waits_and_recovers_when_descriptors_are_short(void **state)
 	close(fd);
 }
 
+/* The lowest number that the next descriptor gets. */
+static int next_number(void)
+{
+	int fd = dup(0);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
+
+static void turn_for_ms(uint64_t ms)
+{
+	struct timer t;
+
+	timer_init(&t, one_turn_later);
+	timer_set(loop, &t, loop_now_ms(loop) + ms);
+	while (timer_is_set(&t))
+		turn(-1);
+}
+
+/* However often one goes and the next comes. */
+static void some_descriptors_are_not_for_clients(void **state)
+{
+	struct rlimit old, low;
+	int fd[10], kept[LISTENER_RESERVE];
+
+	for (int i = 0; i < 10; i++)
+		fd[i] = client();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low = old;
+	low.rlim_cur = (rlim_t)next_number() + LISTENER_RESERVE + 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	turn_for_ms(150);
+	assert_int_equal(n_accepted, 3);
+	for (int i = 0; i < 5; i++) {
+		close(accepted[i]);
+		while (n_accepted < 4 + i)
+			turn(-1);
+		turn_for_ms(150);
+		assert_int_equal(n_accepted, 4 + i);
+	}
+	for (int i = 0; i < LISTENER_RESERVE; i++) {
+		kept[i] = dup(0);
+		assert_true(kept[i] >= 0);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	while (n_accepted < 10)
+		turn(-1);
+	for (int i = 0; i < 5; i++)
+		accepted[i] = client(); /* for teardown to close */
+	for (int i = 0; i < 10; i++)
+		close(fd[i]);
+	for (int i = 0; i < LISTENER_RESERVE; i++)
+		close(kept[i]);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -173,6 +229,7 @@ int main(void)
 		T(the_rest_of_the_queue_at_once),
 		T(freed_by_its_own_callback),
 		T(waits_and_recovers_when_descriptors_are_short),
+		T(some_descriptors_are_not_for_clients),
 	};
 
 	log_init("test", LOG_ERROR);
