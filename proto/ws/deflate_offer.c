@@ -56,7 +56,7 @@ static bool read_bits(struct str v, unsigned least, unsigned *bits_r)
 
 	if (v.n && v.p[0] == '"' && !unquote(&v, text))
 		return false;
-	if (!str_u64(v, &bits) || v.p[0] == '0')
+	if (str_starts(v, STR("0")) || !str_u64(v, &bits))
 		return false;
 	*bits_r = (unsigned)min_of(bits, (uint64_t)UINT16_MAX);
 	return *bits_r >= least && *bits_r <= BITS_MOST;

@@ -43,12 +43,10 @@ void ws_unpack(struct ws *w, struct str piece)
 
 void ws_unpack_end(struct ws *w)
 {
-	struct ws_in *in = w->in;
 	struct deflate *d = ws_deflate(w);
 
 	inflate_all(w, deflate_in_tail(d));
-	if (w->state != WS_OPEN || !in)
-		return;
-	if (!deflate_in_end(w->set->deflate, &w->terms, d))
+	if (w->state == WS_OPEN &&
+		!deflate_in_end(w->set->deflate, &w->terms, d))
 		ws_fail(w, WS_INVALID_DATA, "not deflate data");
 }
