@@ -14,6 +14,7 @@ import websockets
 
 import mail
 from h2conn import H2Ws
+from harness import Server, wait_for
 from raw import Raw, basic
 from rawws import (BINARY, CLOSE, CONT, PING, PONG, TEXT, RawWs, frame,
                    handshake)
@@ -452,3 +453,33 @@ def test_python_websockets_requests_and_push(server, port, tls):
                 None, mail.deliver, server, account.name)
             assert json.loads(await c.recv())["@type"] == "StateChange"
     asyncio.run(talk())
+
+
+# ---- memory ----
+
+def test_takeover_lasts_as_long_as_the_budget():
+    with Server(ws_echo="yes", ws_deflate_memory=50000,
+                worker_pool_size=1) as s:
+        with Peer(s.http) as first, Peer(s.http) as second:
+            assert first.agreed == PMD
+            assert second.agreed == PMD + S_FRESH + C_FRESH
+            for c in (first, second, first, second):
+                c.echoes(words(5000))
+            assert s.metric("worker", "ws-deflate-memory") == 32768 + 8192
+            assert s.metric("worker", "messages-deflated") == 4
+        wait_for("all is given back",
+                 lambda: not s.metric("worker", "ws-deflate-memory"))
+        with Peer(s.http) as third:
+            assert third.agreed == PMD
+            s.reload(ws_deflate="no")
+            wait_for("the reload is felt",
+                     lambda: answer_to(s, PMD) is None)
+            third.echoes(words(5000))  # what was agreed on stays
+
+
+def test_without_memory_it_works_as_well():
+    with Server(ws_echo="yes", ws_deflate_memory=0) as s:
+        with Peer(s.http, offer=PMD + C_BITS) as c:
+            assert c.agreed == PMD + S_FRESH + C_FRESH + C_BITS + "=15"
+            for i in range(3):
+                c.echoes(words(40000, i))
