@@ -8,10 +8,10 @@
 #include "proto/ws/frame.h"
 #include "proto/ws/ws.h"
 
-#define WS_FRAGMENTS_MAX 1024  /* of one message */
-#define WS_CHOKE (1u << 20)    /* unsent bytes: read no more */
-#define WS_PONG_BACKLOG 65536  /* unsent bytes: only the newest Pong */
-#define WS_START_MAX 65536     /* bytes of a message over the limit */
+#define WS_FRAGMENTS_MAX 1024 /* of one message */
+#define WS_CHOKE (1u << 20)   /* unsent bytes: read no more */
+#define WS_PONG_BACKLOG 65536 /* unsent bytes: only the newest Pong */
+#define WS_START_MAX 65536    /* bytes of a message over the limit */
 
 enum ws_state {
 	WS_OPEN,
