@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from h2conn import H2Ws
 from harness import DEADLINE, Server, wait_for
 from jmap import USING, HttpApi
 from raw import Closed, Raw, basic, request
@@ -21,15 +22,39 @@ def auth(account):
     return {"Authorization": basic(account.name, account.token)}
 
 
+@pytest.fixture(scope="module")
+def account(server):
+    return server.add_account()
+
+
 @pytest.fixture
 def patient():
     with Server(ws_echo="yes", **PATIENT) as s:
         yield s
 
 
-def both(server, make=Raw, **kw):
+def both(server):
     """One connection without TLS and one with it: they wait side by side."""
-    return [make(server.http, **kw), make(server.https, tls=True, **kw)]
+    return [Raw(server.http), Raw(server.https, tls=True)]
+
+
+CARRIERS = {"plain": (RawWs, False), "tls": (RawWs, True),
+            "h2c": (H2Ws, False), "h2": (H2Ws, True)}
+
+
+def over(carrier, server, *args, **kw):
+    make, tls = CARRIERS[carrier]
+    return make(server.https if tls else server.http, *args, tls=tls, **kw)
+
+
+def everywhere(server):
+    """A WebSocket over each carrier: they wait side by side."""
+    return [over(carrier, server) for carrier in CARRIERS]
+
+
+@pytest.fixture(params=list(CARRIERS))
+def open_ws(request, server):
+    return lambda *args, **kw: over(request.param, server, *args, **kw)
 
 
 def trickle(conns, piece):
@@ -145,15 +170,15 @@ def test_half_a_frame_header_is_1008(server):
     conns = []
     for start in (b"\x81", b"\x81\xfe", b"\x81\xfe\x10\x00abc",
                   b"\x82\xff\x00\x00\x00", b"\x89"):
-        two = both(server, RawWs)
-        for c in two:
+        more = everywhere(server)
+        for c in more:
             c.send(start)
-        conns += two
+        conns += more
     late(*conns)
 
 
 def test_a_payload_that_trickles_is_1008(server):
-    conns = both(server, RawWs)
+    conns = everywhere(server)
     for c in conns:
         c.send(frame(BINARY, b"x", length=1000000))
     trickle(conns, b"x")
@@ -162,7 +187,7 @@ def test_a_payload_that_trickles_is_1008(server):
 
 def test_fragments_without_end_are_1008(server):
     """Each frame and each Ping is on time, the message is not."""
-    conns = both(server, RawWs)
+    conns = everywhere(server)
     for c in conns:
         c.frame(TEXT, "a", fin=False)
         assert not closed_meanwhile(c, b"")
@@ -215,9 +240,9 @@ def test_a_new_limit_governs_a_message_under_way(patient):
 
 
 @pytest.mark.parametrize("last", [1024, 1025])
-def test_a_message_has_at_most_1024_fragments(port, tls, last):
+def test_a_message_has_at_most_1024_fragments(open_ws, last):
     """More is 1009: it is too big to process (RFC 6455 7.4.1)."""
-    with RawWs(port, tls=tls) as c:
+    with open_ws() as c:
         data = frame(TEXT, "x", fin=False)
         data += frame(CONT, "x", fin=False) * (last - 2)
         c.send_may_fail(data + frame(CONT, "x"))
@@ -227,8 +252,8 @@ def test_a_message_has_at_most_1024_fragments(port, tls, last):
             c.expect_close(1009)
 
 
-def test_empty_fragments_count_too(port, tls):
-    with RawWs(port, tls=tls) as c:
+def test_empty_fragments_count_too(open_ws):
+    with open_ws() as c:
         c.send_may_fail(frame(TEXT, fin=False)
                         + frame(CONT, fin=False) * 1024)
         c.expect_close(1009)
@@ -257,16 +282,16 @@ def echo(c, rid):
 
 @pytest.mark.parametrize("rid", ["x" * 256, "\u00e9" * 256, "\U0001f600" * 256,
                                  "\\\"" * 128])
-def test_an_id_of_256_characters_comes_back(port, tls, account, rid):
-    with RawWs(port, "/jmap/ws", tls=tls, account=account) as c:
+def test_an_id_of_256_characters_comes_back(open_ws, account, rid):
+    with open_ws("/jmap/ws", account=account) as c:
         answer = echo(c, rid)
         assert (answer["@type"], answer["requestId"]) == ("Response", rid)
 
 
 @pytest.mark.parametrize("rid", ["x" * 257, "\u00e9" * 257, "\U0001f600" * 257,
                                  "x" * 100000])
-def test_a_longer_id_is_refused_and_not_echoed(port, tls, account, rid):
-    with RawWs(port, "/jmap/ws", tls=tls, account=account) as c:
+def test_a_longer_id_is_refused_and_not_echoed(open_ws, account, rid):
+    with open_ws("/jmap/ws", account=account) as c:
         answer = echo(c, rid)
         assert answer["@type"] == "RequestError"
         assert answer["type"] == "urn:ietf:params:jmap:error:notRequest"
