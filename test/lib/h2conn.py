@@ -14,7 +14,7 @@ from rawws import RawWs
 
 
 def alpn_context(*names):
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(list(names))
@@ -165,15 +165,15 @@ class H2:
         """As fast as the windows open."""
         if isinstance(data, str):
             data = data.encode()
-        s = self.streams[sid]
-        while data and s.reset is None:
-            n = min(self.h2.local_flow_control_window(sid), len(data),
+        s, at = self.streams[sid], 0
+        while at < len(data) and s.reset is None:
+            n = min(self.h2.local_flow_control_window(sid), len(data) - at,
                     self.h2.max_outbound_frame_size)
             if not n:
                 self.pump()
                 continue
-            self.h2.send_data(sid, data[:n])
-            data = data[n:]
+            self.h2.send_data(sid, data[at:at + n])
+            at += n
             self.flush()
         if end and s.reset is None:
             self.h2.end_stream(sid)
