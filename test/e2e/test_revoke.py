@@ -52,7 +52,7 @@ def test_a_websocket_with_calls_under_way(server, account, revoke):
                  "methodCalls": [["Email/get", {
                      "accountId": ws.account_id, "ids": ids,
                      "properties": ["bodyValues"]}, str(i)]
-                     for i in range(16)]})
+                     for i in range(4)]})
     revoke()
     assert ws.wait_closed() == 1008
 
