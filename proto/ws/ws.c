@@ -430,6 +430,7 @@ struct ws *ws_accept(struct stream *s, const struct ws_handshake *h,
 		fields[n++] = (struct http_header){
 			STR("Sec-WebSocket-Protocol"), want->protocol};
 	if (h->deflate.on) {
+		check(w->set); /* ws_remember() agreed for a set's pool */
 		w->terms = h->deflate;
 		deflate_agree(w->set->deflate, &w->terms);
 		deflate_answer(&w->terms, &extension);
