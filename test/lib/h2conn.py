@@ -8,6 +8,7 @@ import h2.connection
 import h2.events
 import h2.exceptions
 import h2.settings
+from h2.connection import ConnectionState
 
 from raw import Closed, Raw, Response, basic
 from rawws import RawWs
@@ -87,13 +88,29 @@ class H2:
         except Closed:
             self.closed = True
             raise
-        got, self.raw.buf = self.raw.buf, b""
-        for event in self.h2.receive_data(got):
-            self.on_event(event)
+        for frame in self.frames():
+            for event in self.h2.receive_data(frame):
+                self.on_event(event)
+            if self.goaway and self.goaway[0] == 0:
+                # Streams that began before finish (RFC 9113 6.8); python3-h2
+                # takes a GOAWAY for the end of all.
+                self.h2.state_machine.state = ConnectionState.CLIENT_OPEN
         try:
             self.flush()
         except (ConnectionError, ssl.SSLError):
             pass
+
+    def frames(self):
+        """Those that are whole, each by itself."""
+        buf = self.raw.buf
+        at = 0
+        while len(buf) - at >= 9:
+            end = at + 9 + int.from_bytes(buf[at:at + 3], "big")
+            if end > len(buf):
+                break
+            yield buf[at:end]
+            at = end
+        self.raw.buf = buf[at:]
 
     def on_event(self, e):
         s = self.streams.get(getattr(e, "stream_id", None))

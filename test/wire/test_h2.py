@@ -8,7 +8,7 @@ import h2.errors
 import pytest
 
 from h2conn import H2, H2Ws, alpn_context
-from harness import wait_for
+from harness import Server, wait_for
 from jmap import CORE
 from raw import Closed, Raw, basic
 from rawws import CLOSE, PING, PONG, TEXT, frame
@@ -359,6 +359,30 @@ def test_a_state_change_comes_over_a_stream(server, conn):
     change = ws.json()
     assert change["@type"] == "StateChange"
     assert "Email" in list(change["changed"].values())[0]
+
+
+def test_the_end_of_the_server_is_told_to_each_stream(tls):
+    """GOAWAY; requests finish, WebSockets get Close 1001 (RFC 6455 7.4.1)."""
+    import signal
+    with Server(**OPTIONS) as s:
+        account = s.add_account()
+        port = s.https if tls else s.http
+        with H2(port, tls) as c:
+            ws = H2Ws(None, "/jmap/ws", h2=c, account=account)
+            sid = c.open(c.fields("POST", "/jmap/api", {
+                **auth(account), "Content_Type": "application/json"}),
+                end=False)
+            c.body(sid, " ")
+            healthy(c)
+            s.proc.send_signal(signal.SIGTERM)
+            c.until(lambda: c.goaway)
+            assert c.goaway == (0, sid + 2)
+            ws.expect_close(1001)
+            c.body(sid, echo(), end=True)
+            assert c.response(sid).status == 200
+            ws.end()
+            c.rest()
+        s.ended()
 
 
 # ---- abuse ----
