@@ -361,6 +361,18 @@ def test_a_state_change_comes_over_a_stream(server, conn):
     assert "Email" in list(change["changed"].values())[0]
 
 
+def test_events_are_one_more_stream(server, conn):
+    from mail import deliver, message
+    account = server.add_account()
+    sid = conn.send("GET", "/jmap/eventsource?types=*&closeafter=state&ping=0",
+                    **auth(account))
+    assert conn.response(sid, head_only=True).get(
+        "content-type").startswith("text/event-stream")
+    healthy(conn)
+    deliver(server, account.name, message())
+    assert b"StateChange" in conn.response(sid).body
+
+
 def test_the_end_of_the_server_is_told_to_each_stream(tls):
     """GOAWAY; requests finish, WebSockets get Close 1001 (RFC 6455 7.4.1)."""
     import signal
