@@ -52,7 +52,7 @@ def account(server):
     return server.add_account()
 
 
-@pytest.fixture(params=["http", "ws"])
+@pytest.fixture(params=jmap.CARRIERS)
 def api(request, server, account):
     """A JMAP client of `account`, over HTTP and over WebSocket."""
     client = jmap.connect(request.param, server, account)

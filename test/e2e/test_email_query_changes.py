@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from jmap import connect
+from jmap import CARRIERS, connect
 from mail import deliver, message
 from mailset import Put
 
@@ -328,7 +328,7 @@ def quiet(server):
     return account
 
 
-@pytest.fixture(params=["http", "ws"])
+@pytest.fixture(params=CARRIERS)
 def still(request, server, quiet):
     api = connect(request.param, server, quiet)
     yield api
