@@ -23,6 +23,7 @@ from rawws import TEXT, RawWs, frame  # noqa: E402
 
 HISTORY = os.path.join(HERE, "history.tsv")
 SIZES = (1000, 20000, 200000)
+BUSY = (16, 4)  # connections, requests in flight on each
 VIEWS = (("", {}), (", threads", {"collapseThreads": True}),
          (", total", {"calculateTotal": True}),
          (", threads and total", {"collapseThreads": True,
@@ -171,6 +172,8 @@ class Bench:
                          "msgs/s")
         api = jmap.HttpApi(self.server, account)
         account.id, account.inbox = api.account_id, api.mailboxes()["inbox"]
+        # The text index is whole: no figure pays for it.
+        api.emails(filter={"text": "needle"})
         api.close()
         return account
 
@@ -182,8 +185,13 @@ class Bench:
         self.report.line(
             f"list of {limit} of {count}{name}, CPU", got["us"], "us", floor,
             floor / got["us"])
+        if not more:
+            # Four clients that wait for each answer: mostly waking up.
+            got = self.priced(account, calls, 2000, (4, 1))
+            self.report.line(f"list of {limit} of {count}, idle server, CPU",
+                             got["us"], "us", floor, floor / got["us"])
 
-    def priced(self, account, calls, count):
+    def priced(self, account, calls, count, load=BUSY):
         """CPU of worker and store, and bytes of the answer, of one request."""
         text = self.message(calls)
         with RawWs(self.server.http, "/jmap/ws", account=account) as ws:
@@ -192,15 +200,17 @@ class Bench:
             assert answer["@type"] == "Response", answer
             assert all(r[0] != "error" for r in answer["methodResponses"]), \
                 answer
-        got = self.rpc("/jmap/ws", self.auth(account), text, 4, 1, count)
-        return {"us": got["cpu0_us"] + got["cpu1_us"],
+        # The best of three: what disturbs only adds.
+        got = [self.rpc("/jmap/ws", self.auth(account), text, *load, count)
+               for _ in range(3)]
+        return {"us": min(g["cpu0_us"] + g["cpu1_us"] for g in got),
                 "answer_bytes": len(json.dumps(answer))}
 
     def carried(self, size):
         size -= size % 256
         if size not in self.floors:
-            self.floors[size] = self.rpc("/jmap/ws-echo", "", "x" * size, 4, 1,
-                                         2000)["cpu0_us"]
+            self.floors[size] = self.rpc("/jmap/ws-echo", "", "x" * size,
+                                         *BUSY, 2000)["cpu0_us"]
         return self.floors[size]
 
     def open(self):
@@ -224,9 +234,6 @@ class Bench:
     def search(self):
         for count in SIZES[1:]:
             account = self.mailbox_of(count)
-            api = jmap.HttpApi(self.server, account)
-            api.emails(filter={"text": "needle"})  # the index is whole now
-            api.close()
             for word in ("needle", "harbour", "harbour winter", "letter"):
                 calls = view(account, 10, {"inMailbox": account.inbox,
                                            "text": word}, LIST, {})
