@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from jmap import CARRIERS, CORE, MAIL, connect
+from jmap import CORE, MAIL, connect
 from mailset import Put
 
 DAY = "2026-03-0{}T10:00:00Z"
@@ -79,7 +79,7 @@ def filled(server):
     return account, put
 
 
-@pytest.fixture(params=CARRIERS)
+@pytest.fixture(params=["http", "ws"])
 def mail(request, server, filled):
     """The set, for tests that change nothing."""
     account, put = filled

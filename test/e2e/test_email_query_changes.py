@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from jmap import CARRIERS, connect
+from jmap import connect
 from mail import deliver, message
 from mailset import Put
 
@@ -328,7 +328,7 @@ def quiet(server):
     return account
 
 
-@pytest.fixture(params=CARRIERS)
+@pytest.fixture(params=["http", "ws"])
 def still(request, server, quiet):
     api = connect(request.param, server, quiet)
     yield api

@@ -23,7 +23,7 @@ TREE = {
 }
 
 
-@pytest.fixture(scope="module", params=jmap.CARRIERS)
+@pytest.fixture(scope="module", params=["http", "ws"])
 def tree(request, server):
     api = jmap.connect(request.param, server, server.add_account())
     api.ids = {}

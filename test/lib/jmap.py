@@ -5,7 +5,6 @@ import asyncio
 import http.client
 import itertools
 import json
-import os
 import ssl
 import threading
 import time
@@ -19,9 +18,6 @@ CORE = "urn:ietf:params:jmap:core"
 MAIL = "urn:ietf:params:jmap:mail"
 WS = "urn:ietf:params:jmap:websocket"
 USING = [CORE, MAIL]
-
-# What a test that says nothing else runs over.
-CARRIERS = os.environ.get("TEST_CARRIERS", "http ws").split()
 
 
 def insecure():
