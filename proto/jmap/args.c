@@ -1,6 +1,8 @@
 /*
  * Arguments of methods: names, types, ranges (RFC 8620 3.6.2 invalidArguments).
  */
+#include <inttypes.h>
+
 #include "proto/jmap/json.h"
 #include "proto/jmap/verbs.h"
 
@@ -83,4 +85,28 @@ int arg_of_type(struct req *r, struct json_object *args, const char *name,
 		json_object_get_type(*v_r) == type)
 		return 0;
 	return wrong(r, name);
+}
+
+int arg_ids(struct req *r, struct json_object *args, const char *name,
+	bool nullable, const char *limit, uint64_t max,
+	struct json_object **v_r)
+{
+	struct str ignore;
+	size_t n;
+	int ret = arg_of_type(r, args, name, json_type_array, v_r);
+
+	if (ret == 0 && !*v_r && !nullable)
+		return req_error(
+			r, ERROR_INVALID_ARGUMENTS, "%s: missing", name);
+	if (ret || !*v_r)
+		return ret;
+	n = json_object_array_length(*v_r);
+	if (n > max)
+		return req_error(r, ERROR_REQUEST_TOO_LARGE,
+			"more than %s (%" PRIu64 ")", limit, max);
+	for (size_t i = 0; i < n; i++)
+		if (!json_text(json_object_array_get_idx(*v_r, i), &ignore))
+			return req_error(r, ERROR_INVALID_ARGUMENTS,
+				"%s: not an Id[]", name);
+	return 0;
 }

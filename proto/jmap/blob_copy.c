@@ -2,8 +2,6 @@
  * Blob/copy (RFC 8620 6.3). A login sees one account, so what is copied is there
  * already: the answer says for each blob whether it is.
  */
-#include <inttypes.h>
-
 #include "proto/jmap/blob.h"
 #include "proto/jmap/blob_stream.h"
 #include "proto/jmap/json.h"
@@ -29,30 +27,6 @@ static int read_from(struct copy *c, struct json_object *args)
 			"fromAccountId: missing, or no Id");
 	if (!str_eq(id, str_n(c->r->account.z, c->r->account.n)))
 		return req_error(c->r, ERROR_FROM_ACCOUNT_NOT_FOUND, "%s", "");
-	return 0;
-}
-
-static int read_ids(struct copy *c, struct json_object *args)
-{
-	struct req *r = c->r;
-	struct str id;
-	size_t n;
-	int ret = arg_of_type(r, args, "blobIds", json_type_array, &c->ids);
-
-	if (ret)
-		return ret;
-	if (!c->ids)
-		return req_error(
-			r, ERROR_INVALID_ARGUMENTS, "blobIds: missing");
-	n = json_object_array_length(c->ids);
-	if (n > r->limit.set)
-		return req_error(r, ERROR_REQUEST_TOO_LARGE,
-			"more than maxObjectsInSet (%" PRIu64 ")",
-			r->limit.set);
-	for (size_t i = 0; i < n; i++)
-		if (!json_text(json_object_array_get_idx(c->ids, i), &id))
-			return req_error(r, ERROR_INVALID_ARGUMENTS,
-				"blobIds: not an Id[]");
 	return 0;
 }
 
@@ -141,7 +115,8 @@ int blob_copy(struct req *r, const struct method *m, struct json_object *args)
 	if (ret == 0)
 		ret = read_from(&c, args);
 	if (ret == 0)
-		ret = read_ids(&c, args);
+		ret = arg_ids(r, args, "blobIds", false, "maxObjectsInSet",
+			r->limit.set, &c.ids);
 	if (ret == 0)
 		ret = req_read(r, &c.tx);
 	if (ret)

@@ -67,29 +67,6 @@ static int read_props(struct parse *p, struct json_object *args)
 	return ret;
 }
 
-static int read_ids(struct parse *p, struct json_object *args)
-{
-	struct req *r = p->r;
-	struct str ignore;
-	size_t n;
-	int ret = arg_of_type(r, args, "blobIds", json_type_array, &p->ids);
-
-	if (ret)
-		return ret;
-	if (!p->ids)
-		return req_error(r, ERROR_INVALID_ARGUMENTS,
-			"blobIds: missing, or no Id[]");
-	n = json_object_array_length(p->ids);
-	if (n > r->limit.get)
-		return req_error(r, ERROR_REQUEST_TOO_LARGE,
-			"more than maxObjectsInGet blobs");
-	for (size_t i = 0; i < n; i++)
-		if (!json_text(json_object_array_get_idx(p->ids, i), &ignore))
-			return req_error(r, ERROR_INVALID_ARGUMENTS,
-				"blobIds: not an Id[]");
-	return 0;
-}
-
 /* ---- blobs ------------------------------------------------------------------------ */
 
 bool email_is_message(struct str raw)
@@ -217,7 +194,8 @@ int email_parse(struct req *r, const struct method *m, struct json_object *args)
 	if (ret == 0)
 		ret = read_props(&p, args);
 	if (ret == 0)
-		ret = read_ids(&p, args);
+		ret = arg_ids(r, args, "blobIds", false, "maxObjectsInGet",
+			r->limit.get, &p.ids);
 	if (ret)
 		return ret;
 	idmap_init(&p.seen);

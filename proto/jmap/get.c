@@ -83,36 +83,24 @@ struct ids {
 	size_t n;
 };
 
-static int too_many(struct req *r)
-{
-	return req_error(r, ERROR_REQUEST_TOO_LARGE,
-		"more than maxObjectsInGet (%" PRIu64 ")", r->limit.get);
-}
-
 static int read_ids(struct get *g, struct ids *ids)
 {
-	struct str ignore;
-	int ret =
-		arg_of_type(g->r, g->args, "ids", json_type_array, &ids->list);
+	struct req *r = g->r;
+	int ret = arg_ids(r, g->args, "ids", true, "maxObjectsInGet",
+		r->limit.get, &ids->list);
 
 	if (ret)
 		return ret;
-	if (!ids->list) {
-		ret = g->type->ops->get_all(
-			g, g->r->limit.get, &ids->all, &ids->n);
-		if (ret == 0 && ids->n > g->r->limit.get)
-			return too_many(g->r);
-		return ret;
+	if (ids->list) {
+		ids->n = json_object_array_length(ids->list);
+		return 0;
 	}
-	ids->n = json_object_array_length(ids->list);
-	if (ids->n > g->r->limit.get)
-		return too_many(g->r);
-	for (size_t i = 0; i < ids->n; i++)
-		if (!json_text(
-			    json_object_array_get_idx(ids->list, i), &ignore))
-			return req_error(g->r, ERROR_INVALID_ARGUMENTS,
-				"ids: not an Id[]");
-	return 0;
+	ret = g->type->ops->get_all(g, r->limit.get, &ids->all, &ids->n);
+	if (ret == 0 && ids->n > r->limit.get)
+		return req_error(r, ERROR_REQUEST_TOO_LARGE,
+			"more than maxObjectsInGet (%" PRIu64 ")",
+			r->limit.get);
+	return ret;
 }
 
 /* The objects that are there; the others' ids go to missing. */

@@ -8,8 +8,6 @@
  */
 #include "proto/jmap/snippet.h"
 
-#include <inttypes.h>
-
 #include "core/mime/mime.h"
 #include "core/mime/text.h"
 #include "core/store/text.h"
@@ -68,32 +66,6 @@ static int open_filter(struct snippets *s, struct json_object *args)
 	if (ret == 0 && text)
 		read_filter(s, f);
 	return ret;
-}
-
-/* ---- ids ------------------------------------------------------------------------------ */
-
-static int read_ids(struct snippets *s, struct json_object *args)
-{
-	struct req *r = s->r;
-	struct str id;
-	size_t n;
-	int ret = arg_of_type(r, args, "emailIds", json_type_array, &s->ids);
-
-	if (ret)
-		return ret;
-	if (!s->ids)
-		return req_error(
-			r, ERROR_INVALID_ARGUMENTS, "emailIds: missing");
-	n = json_object_array_length(s->ids);
-	if (n > r->limit.get)
-		return req_error(r, ERROR_REQUEST_TOO_LARGE,
-			"more than maxObjectsInGet (%" PRIu64 ")",
-			r->limit.get);
-	for (size_t i = 0; i < n; i++)
-		if (!json_text(json_object_array_get_idx(s->ids, i), &id))
-			return req_error(r, ERROR_INVALID_ARGUMENTS,
-				"emailIds: not an Id[]");
-	return 0;
 }
 
 /* ---- one Email -------------------------------------------------------------------------- */
@@ -220,7 +192,8 @@ int snippet_get(struct req *r, const struct method *m, struct json_object *args)
 	int ret = args_open(r, args, names, NULL);
 
 	if (ret == 0)
-		ret = read_ids(&s, args);
+		ret = arg_ids(r, args, "emailIds", false, "maxObjectsInGet",
+			r->limit.get, &s.ids);
 	if (ret == 0)
 		ret = req_read(r, &s.tx);
 	if (ret == 0)

@@ -32,6 +32,11 @@ int arg_text(struct req *r, struct json_object *args, const char *name,
 /* NULL for null or absent; json_type_array or json_type_object else. */
 int arg_of_type(struct req *r, struct json_object *args, const char *name,
 	enum json_type type, struct json_object **v_r);
+/* An Id[] of at most max strings (requestTooLarge, which names the limit). null or
+ * absent: NULL when nullable, else a method error. */
+int arg_ids(struct req *r, struct json_object *args, const char *name,
+	bool nullable, const char *limit, uint64_t max,
+	struct json_object **v_r);
 
 /* "filter" and "sort" go to the type's query_open(). */
 int query_read(struct query *q);
