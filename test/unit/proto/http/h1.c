@@ -52,7 +52,7 @@ static void pipelined_requests_are_answered_in_order(void **state)
 
 static void an_answer_of_unknown_length_is_chunked(void **state)
 {
-	say(STR("GET /chunks HTTP/1.1\r\nHost: a\r\n\r\n" HI));
+	say(STR("GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n" HI));
 	settle();
 	assert_string_equal(heard(),
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -61,7 +61,7 @@ static void an_answer_of_unknown_length_is_chunked(void **state)
 
 static void http_1_0_gets_no_chunks_and_a_close(void **state)
 {
-	say(STR("GET /chunks HTTP/1.0\r\n\r\n"));
+	say(STR("GET /pieces HTTP/1.0\r\n\r\n"));
 	turn_until(got_eof);
 	assert_string_equal(heard(),
 		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
@@ -83,7 +83,7 @@ static void http_1_0_stays_only_when_asked(void **state)
 static void head_has_the_fields_and_no_body(void **state)
 {
 	say(STR("HEAD /length HTTP/1.1\r\nHost: a\r\n\r\n"
-		"HEAD /chunks HTTP/1.1\r\nHost: a\r\n\r\n" HI));
+		"HEAD /pieces HTTP/1.1\r\nHost: a\r\n\r\n" HI));
 	settle();
 	assert_string_equal(heard(),
 		"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n"

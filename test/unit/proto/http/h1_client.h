@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "core/base/metrics.h"
 #include "core/io/sock.h"
+#include "test/unit/proto/http/app.h"
 
 static struct loop *loop;
 static struct h1_pool *pool;
@@ -24,132 +25,17 @@ static struct buf got;
 static bool got_eof;
 static struct conf conf;
 
-/* What the server of streams saw and does. */
-static struct {
-	struct stream *s;
-	struct buf body;
-	unsigned requests, eofs, rooms, clean, broken, drains;
-	size_t appetite; /* on_data takes at most that much a call */
-	bool tls, answer_late;
-	uint64_t content_length;
-	char path[64], authority[64], protocol[16];
-} app;
-
-static inline size_t app_data(struct stream *s, char *p, size_t n)
-{
-	size_t k = min_of(n, app.appetite);
-
-	buf_add(&app.body, p, k);
-	return k;
-}
-
-static inline void answer_body(struct stream *s)
-{
-	stream_respond(s, 200, "text/plain", NULL, 0, buf_str(&app.body));
-	buf_reset(&app.body);
-}
-
-static inline void app_eof(struct stream *s)
-{
-	app.eofs++;
-	if (!app.answer_late)
-		answer_body(s);
-}
-
-static inline void app_room(struct stream *s)
-{
-	app.rooms++;
-}
-
-static inline void app_done(struct stream *s, bool clean)
-{
-	clean ? app.clean++ : app.broken++;
-	app.s = NULL;
-}
-
-static inline void app_drain(struct stream *s)
-{
-	app.drains++;
-}
-
-static const struct stream_ops app_ops = {
-	.on_data = app_data,
-	.on_eof = app_eof,
-	.on_room = app_room,
-	.on_done = app_done,
-	.on_drain = app_drain,
-};
-
-static inline size_t tunnel_data(struct stream *s, char *p, size_t n)
-{
-	size_t k = min_of(n, app.appetite);
-
-	stream_write2(s, STR("<"), str_n(p, k));
-	return k;
-}
-
-static inline void tunnel_eof(struct stream *s)
-{
-	app.eofs++;
-	stream_write(s, STR("bye"));
-	stream_end(s);
-}
-
-static const struct stream_ops tunnel_ops = {
-	.on_data = tunnel_data,
-	.on_eof = tunnel_eof,
-	.on_done = app_done,
-	.on_drain = app_drain,
-};
-
-static inline void in_chunks(struct stream *s, uint64_t length)
-{
-	stream_head(s, 200, NULL, 0, length);
-	stream_write2(s, STR("ab"), STR("c"));
-	stream_write(s, STR_NONE);
-	stream_write(s, STR("0123456789abcdef"));
-	stream_end(s);
-}
-
-static inline void copy_z(char *z, size_t size, struct str s)
-{
-	snprintf(z, size, "%.*s", STR_ARG(s));
-}
-
 static inline void on_request(
 	void *ctx, struct stream *s, const struct http_request *r)
 {
 	static const struct http_header split[] = {
 		{{"X", 1}, {"a\r\nSet-Cookie: b", 16}}};
 
-	app.requests++;
-	app.s = s;
-	app.content_length = r->content_length;
-	copy_z(app.path, sizeof(app.path), r->path);
-	copy_z(app.authority, sizeof(app.authority), r->authority);
-	copy_z(app.protocol, sizeof(app.protocol), r->protocol);
-	if (str_eq(r->path, STR("/chunks"))) {
-		in_chunks(s, UINT64_MAX);
-	} else if (str_eq(r->path, STR("/length"))) {
-		in_chunks(s, 19);
-	} else if (str_eq(r->path, STR("/short"))) {
-		s->ops = &app_ops;
-		in_chunks(s, 20);
-	} else if (str_eq(r->path, STR("/none"))) {
-		stream_respond(s, 204, NULL, NULL, 0, STR_NONE);
-	} else if (str_eq(r->path, STR("/early"))) {
-		stream_problem(s, 413, "too much");
-	} else if (str_eq(r->path, STR("/split"))) {
+	app_take(s, r);
+	if (str_eq(r->path, STR("/split")))
 		stream_respond(s, 200, NULL, split, 1, STR_NONE);
-	} else if (str_eq(r->path, STR("/reset"))) {
-		s->ops = &app_ops;
-		stream_reset(s);
-	} else if (str_eq(r->path, STR("/tunnel"))) {
-		s->ops = &tunnel_ops;
-		stream_tunnel(s, NULL, 0);
-	} else {
-		s->ops = &app_ops;
-	}
+	else
+		app_serve(s, r);
 }
 
 static inline void connect_client(void)
