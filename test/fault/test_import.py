@@ -33,13 +33,12 @@ def server():
 
 @pytest.fixture(scope="module")
 def maildir(tmp_path_factory):
-    """N messages, every tenth in a second folder, too, some of them large: far more
-    bytes than can be under way between jmapctl and a commit."""
+    """N messages, every tenth in a second folder, too, some of them large."""
     top = mailfiles.make_maildir(
         str(tmp_path_factory.mktemp("mail") / "md"))
     copy = mailfiles.make_maildir(os.path.join(top, ".Copy"))
     for i in range(N):
-        raw = numbered(i, body="x\r\n" * (40000 if i % 200 == 7 else 3000))
+        raw = numbered(i, body="x\r\n" * (40000 if i % 200 == 7 else 20))
         mailfiles.put(top, f"{1700000000 + i}.a:2,S", raw)
         if i % 10 == 0:
             mailfiles.put(copy, f"{1700000000 + i}.a:2,", raw)
