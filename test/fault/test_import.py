@@ -66,7 +66,9 @@ def check_all(server, account):
 def start(server, account, maildir):
     return subprocess.Popen(
         [harness.JMAPCTL, "-c", server.conf_path, "import", account.name,
-         maildir], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+         maildir], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Whoever runs the tests in the background ignores it, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def stored(api):
