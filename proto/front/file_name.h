@@ -8,8 +8,8 @@
 #include "core/base/buf.h"
 
 /*
- * RFC 9110 8.3.1: type "/" subtype, and any parameters. Printable ASCII, so that it
- * may stand in a field as it is.
+ * RFC 9110 8.3.1: type "/" subtype, and any parameters. Printable ASCII and tabs, so
+ * that it may stand in a field as it is (5.5).
  */
 bool media_type_valid(struct str s);
 /*

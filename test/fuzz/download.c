@@ -30,10 +30,11 @@ static void pieces(enum mime_encoding encoding, struct str in, size_t piece)
 	buf_fini(&d.carry);
 }
 
-static bool is_printable(struct str s)
+static bool is_printable(struct str s, const char *and_also)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] < ' ' || s.p[i] > '~')
+		if ((s.p[i] < ' ' || s.p[i] > '~') &&
+			!memchr(and_also, s.p[i], strlen(and_also)))
 			return false;
 	return true;
 }
@@ -48,10 +49,10 @@ static void fields(struct str s)
 	struct call_range range = range_of(&r, STR("\"x\""));
 
 	disposition_of(s, &out);
-	check(is_printable(buf_str(&out)));
+	check(is_printable(buf_str(&out), ""));
 	check(str_starts(buf_str(&out), STR("attachment")));
-	if (media_type_valid(s))
-		check(is_printable(s));
+	if (media_type_valid(s)) /* RFC 9110 5.6.3: blanks around ";" */
+		check(is_printable(s, "\t"));
 	if (query_value(s, STR("type"), &value))
 		check(value.n <= s.n);
 	check(!range.given || range.first == UINT64_MAX ||

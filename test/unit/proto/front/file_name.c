@@ -13,13 +13,13 @@ static void media_types(void **state)
 	static const char *const good[] = {"text/plain", "image/svg+xml",
 		"text/html; charset=utf-8", "text/html;charset=\"utf-8\"",
 		"a/b;c=\"x;y\\\"z\"; d=e", "a/b ; c=d", "a/b;", "a/b; ;c=d",
-		"application/vnd.x-1.2", "!#$%&'*+-.^_`|~/x"};
+		"a/b\t;\tc=d", "application/vnd.x-1.2", "!#$%&'*+-.^_`|~/x"};
 	static const char *const bad[] = {"", "text", "text/", "/plain", "/",
 		"text/plain/x", "text/plain x", "te xt/plain", " text/plain",
 		"text/plain; charset", "text/plain; charset=", "text/plain; =x",
 		"text/plain; a=\"b", "text/plain; a=\"\\", "text/plain\r\nA: b",
-		"text/plain; a=\"\r\n\"", "text/plain; a=b c",
-		"t\xc3\xa9xt/plain", "text/plain,x/y"};
+		"text/plain; a=\"\r\n\"", "text/plain; a=b c", "text\t/plain",
+		"a/b;\x0bc=d", "t\xc3\xa9xt/plain", "text/plain,x/y"};
 
 	for (size_t i = 0; i < countof(good); i++)
 		if (!media_type_valid(str_of(good[i])))
