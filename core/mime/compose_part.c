@@ -156,6 +156,17 @@ bool compose_type(struct buf *out, struct str type, struct str charset,
 	return field_close(&f);
 }
 
+/* "; boundary=" on a line of its own; the ";" too where the one before is full. */
+static void add_boundary(struct buf *field, struct str boundary)
+{
+	size_t n = 0;
+
+	while (n < field->n && field->p[field->n - n - 1] != '\n')
+		n++;
+	buf_fmt(field, "%s boundary=\"%.*s\"",
+		n < FIELD_LINE_MAX ? ";\r\n" : "\r\n ;", STR_ARG(boundary));
+}
+
 bool compose_own_type(struct buf *out, struct str line, struct str boundary,
 	struct arena *a, struct str *type_r, struct str *charset_r)
 {
@@ -175,7 +186,7 @@ bool compose_own_type(struct buf *out, struct str line, struct str boundary,
 		return false;
 	buf_adds(&all, line);
 	if (boundary.p)
-		buf_fmt(&all, ";\r\n boundary=\"%.*s\"", STR_ARG(boundary));
+		add_boundary(&all, boundary);
 	h.value = str_skip(buf_str(&all), str_find(line, ':') + 1);
 	mime_describe(&p, false, &had, a);
 	if (boundary.p && !str_eq(had, boundary))

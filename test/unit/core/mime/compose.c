@@ -514,6 +514,26 @@ static void test_a_content_type_of_the_client(void **state)
 		" boundary=\"=_1\"\r\n");
 }
 
+static void test_a_boundary_behind_a_full_line(void **state)
+{
+	struct str type, charset;
+
+	for (size_t n = 996; n <= 998; n++) {
+		struct buf line cleanup(buf_fini) = {0};
+		struct buf b cleanup(buf_fini) = {0};
+
+		buf_addz(&line, "Content-Type: multipart/mixed; a=");
+		while (line.n < n)
+			buf_addc(&line, 'x');
+		buf_addz(&line, "\r\n");
+		assert_true(compose_own_type(&b, buf_str(&line), STR("=_1"),
+			&arena, &type, &charset));
+		value_in(&b);
+		assert_true(
+			str_ends(buf_str(&b), STR(" boundary=\"=_1\"\r\n")));
+	}
+}
+
 static void test_a_content_type_whose_boundary_would_be_lost(void **state)
 {
 	static const char *const bad[] = {
@@ -547,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_the_fields_of_a_part),
 		cmocka_unit_test(test_what_a_part_cannot_have),
 		cmocka_unit_test(test_a_content_type_of_the_client),
+		cmocka_unit_test(test_a_boundary_behind_a_full_line),
 		cmocka_unit_test(
 			test_a_content_type_whose_boundary_would_be_lost),
 	};
