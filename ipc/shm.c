@@ -29,7 +29,7 @@ int shm_new(const char *name, size_t size, struct err *e)
 	return ret;
 }
 
-int shm_map(int fd, size_t size, void **p_r, struct err *e)
+static int map(int fd, size_t size, int prot, void **p_r, struct err *e)
 {
 	struct stat st;
 	void *p;
@@ -47,11 +47,26 @@ int shm_map(int fd, size_t size, void **p_r, struct err *e)
 		return err_set(e, -EPROTO,
 			"shared memory has %lld bytes, expected %zu",
 			(long long)st.st_size, size);
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return err_sys(e, "shared memory: map %zu bytes", size);
 	*p_r = p;
 	return 0;
+}
+
+int shm_map(int fd, size_t size, void **p_r, struct err *e)
+{
+	return map(fd, size, PROT_READ | PROT_WRITE, p_r, e);
+}
+
+int shm_map_read(int fd, size_t size, const void **p_r, struct err *e)
+{
+	void *p;
+	int ret = map(fd, size, PROT_READ, &p, e);
+
+	if (ret == 0)
+		*p_r = p;
+	return ret;
 }
 
 void shm_unmap(void *p, size_t size)

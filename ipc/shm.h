@@ -13,4 +13,6 @@ int shm_new(const char *name, size_t size, struct err *e);
  * the seals: it may come from a hostile peer. *p_r lives until shm_unmap().
  */
 int shm_map(int fd, size_t size, void **p_r, struct err *e);
+/* The same to read only; a descriptor that is open for reading will do. */
+int shm_map_read(int fd, size_t size, const void **p_r, struct err *e);
 void shm_unmap(void *p, size_t size);
