@@ -11,8 +11,10 @@
  * are HTTP's where one fits, RFC 9110 15) and bytes.
  */
 enum call_kind {
-	CALL_LOGIN = 1, /* head: "basic\0user\0secret" or "bearer\0token";
-				 * answer: 200 and struct login + login name */
+	CALL_LOGIN = 1, /* head: struct call_from, then "basic\0user\0secret" or
+				 * "bearer\0token"; answer: 200 and struct login
+				 * + login name; 429 and the seconds, a
+				 * uint32_t, until it may be tried again */
 	CALL_SESSION,	/* answer: the Session object's JSON */
 	CALL_API,	/* body: RFC 8620 3.3 Request; answer: Response */
 	CALL_API_WS,	/* the same in RFC 8887's clothes (requestId) */
@@ -41,6 +43,11 @@ struct login {
 	uint32_t worker;
 	uint32_t version; /* of the account's credentials */
 	uint8_t mac[16];
+};
+
+/* Where a credential comes from. */
+struct call_from {
+	uint8_t address[16]; /* IPv4 mapped (RFC 4291 2.5.5.2); zeroes: none */
 };
 
 /* Which bytes are wanted (RFC 9110 14.1.2). */

@@ -3,9 +3,12 @@
  */
 #include "proto/front/auth.h"
 
+#include <stdio.h>
+
 #include "conf/conf.h"
 #include "core/base/crypto.h"
 #include "core/base/utf8.h"
+#include "proto/front/peer.h"
 
 #define VALUE_MAX 8192 /* bytes of an Authorization value */
 
@@ -178,11 +181,13 @@ static bool head_bearer(struct str token, struct buf *head)
 }
 
 /* The head of CALL_LOGIN; false when no credential can be read from it. */
-static bool head_of(struct str value, struct buf *head)
+static bool head_of(
+	struct str value, const struct call_from *from, struct buf *head)
 {
 	struct str rest;
 
-	buf_room(head, value.n + 16);
+	buf_room(head, sizeof(*from) + value.n + 16);
+	buf_add(head, from, sizeof(*from));
 	if (scheme_is(value, STR("Basic"), &rest))
 		return head_basic(rest, head);
 	if (scheme_is(value, STR("Bearer"), &rest))
@@ -285,11 +290,21 @@ static unsigned judge(const struct asked *q, unsigned status, struct str body,
 	struct login *login_r)
 {
 	if (status != 200)
-		return status == 401 || status >= 500 ? status : 500;
+		return status == 401 || status == 429 || status >= 500 ? status
+								       : 500;
 	if (body.n < sizeof(*login_r))
 		return 500;
 	memcpy(login_r, body.p, sizeof(*login_r));
 	return revoked_meanwhile(q, login_r) ? 401 : 200;
+}
+
+static uint32_t wait_of(struct str body)
+{
+	uint32_t wait_s = 0;
+
+	if (body.n == sizeof(wait_s))
+		memcpy(&wait_s, body.p, sizeof(wait_s));
+	return max_of(wait_s, 1U);
 }
 
 static void on_answer(struct call *c, unsigned status, struct str body)
@@ -298,6 +313,7 @@ static void on_answer(struct call *c, unsigned status, struct str body)
 	struct cds_list_head waiting;
 	struct login login = {0};
 	struct str name = STR_NONE;
+	uint32_t wait_s = status == 429 ? wait_of(body) : 0;
 
 	status = judge(q, status, body, &login);
 	if (status == 200) {
@@ -312,6 +328,7 @@ static void on_answer(struct call *c, unsigned status, struct str body)
 			cds_list_first_entry(&waiting, struct auth_wait, node);
 
 		auth_unwait(w);
+		w->wait_s = wait_s;
 		w->on_login(w, status, &login, name);
 	}
 }
@@ -334,12 +351,13 @@ static struct asked *ask(struct auth *a, const uint8_t digest[SHA256_LEN],
 
 /* By a call that is under way, or a new one; false: that is no credential. */
 static bool wait_for_store(struct auth *a, const uint8_t digest[SHA256_LEN],
-	struct str value, uint64_t conn, struct auth_wait *w)
+	const struct call_from *from, struct str value, uint64_t conn,
+	struct auth_wait *w)
 {
 	struct asked *q = find_asked(a, digest);
 	struct buf head = {0};
 
-	if (!q && head_of(value, &head))
+	if (!q && head_of(value, from, &head))
 		q = ask(a, digest, conn, buf_str(&head));
 	wipe(&head);
 	if (q)
@@ -347,10 +365,24 @@ static bool wait_for_store(struct auth *a, const uint8_t digest[SHA256_LEN],
 	return q;
 }
 
+static void digest_of(const struct auth *a, const struct call_from *from,
+	struct str value, uint8_t digest[SHA256_LEN])
+{
+	uint8_t text[sizeof(*from) + VALUE_MAX];
+
+	memcpy(text, from, sizeof(*from));
+	if (value.n)
+		memcpy(text + sizeof(*from), value.p, value.n);
+	hmac_sha256(str_n(a->key, sizeof(a->key)),
+		str_n(text, sizeof(*from) + value.n), digest);
+	secret_wipe(text, sizeof(*from) + value.n);
+}
+
 void auth_login(struct auth *a, const struct http_request *r, uint64_t conn,
 	struct auth_wait *w)
 {
 	struct str value = http_field(r, "Authorization");
+	struct call_from from = peer_from(r->peer);
 	uint8_t digest[SHA256_LEN];
 	struct good *g;
 
@@ -359,13 +391,13 @@ void auth_login(struct auth *a, const struct http_request *r, uint64_t conn,
 		w->on_login(w, 401, NULL, STR_NONE);
 		return;
 	}
-	hmac_sha256(str_n(a->key, sizeof(a->key)), value, digest);
+	digest_of(a, &from, value, digest);
 	g = recall(a, digest);
 	if (g) {
 		struct login login = g->login;
 
 		w->on_login(w, 200, &login, str_n(g->name, g->name_n));
-	} else if (!wait_for_store(a, digest, value, conn, w)) {
+	} else if (!wait_for_store(a, digest, &from, value, conn, w)) {
 		w->on_login(w, 401, NULL, STR_NONE);
 	}
 }
@@ -412,4 +444,18 @@ void auth_refuse(struct stream *s, bool bearer)
 
 	stream_problem_with(s, 401, "These credentials are not good here.",
 		challenges, countof(challenges));
+}
+
+void auth_hold_off(struct stream *s, uint32_t wait_s)
+{
+	char seconds[16];
+	struct http_header fields[] = {
+		{STR("Retry-After"), STR_NONE},
+		{STR("Cache-Control"), STR("no-store")},
+	};
+
+	snprintf(seconds, sizeof(seconds), "%u", (unsigned)wait_s);
+	fields[0].value = str_of(seconds);
+	stream_problem_with(s, 429, "Too many logins have failed.", fields,
+		countof(fields));
 }

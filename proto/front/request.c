@@ -142,7 +142,12 @@ static void on_login(struct auth_wait *w, unsigned status,
 	if (status != 200) {
 		log_info("id=%llu peer=%s login status=%u",
 			(unsigned long long)q->s->share->id, q->peer, status);
-		request_fail(q, status, STR_NONE);
+		if (status == 429) {
+			request_answering(q);
+			auth_hold_off(q->s, w->wait_s);
+		} else {
+			request_fail(q, status, STR_NONE);
+		}
 		return;
 	}
 	q->login = *login;

@@ -187,6 +187,8 @@ static void tell_output(struct admin_task *t)
 static void on_done(struct store_role *st, struct done *d)
 {
 	struct admin_task *t = container_of(d, struct admin_task, done);
+	if (t->ret == 0)
+		failures_changed(st->failures); /* perhaps; it costs little */
 	if (t->ret == 0 && t->changed.id)
 		store_revoke(st, &t->changed, t->gone);
 	tell_output(t);

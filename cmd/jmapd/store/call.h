@@ -34,6 +34,7 @@ struct store_call {
 	struct slow_task slow;
 	struct done done;
 	struct dir_account who;	   /* whose login it came with */
+	struct login_try tried;	   /* CALL_LOGIN */
 	struct delivery *delivery; /* CALL_DELIVER */
 	struct upload *upload;	   /* CALL_UPLOAD */
 	struct download *download; /* CALL_DOWNLOAD */

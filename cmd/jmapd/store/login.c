@@ -2,8 +2,16 @@
  * Who is it? Passwords are hashed in the hasher's threads; app passwords are 256
  * random bits and checked by one SHA-256 and one look-up, here and now. What comes
  * out is a login handle under a MAC that no worker can make.
+ *
+ * Over the limit (failures.h) no password is hashed. That is asked before it queues
+ * and again when its turn comes, since those before it may all have failed.
  */
 #include "cmd/jmapd/store/call.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "core/base/clock.h"
 #include "core/base/crypto.h"
 #include "core/base/log.h"
 
@@ -96,6 +104,103 @@ static void grant(struct store_call *c, const struct dir_account *a)
 	c->status = 200;
 }
 
+/* ---- those that fail ------------------------------------------------------- */
+
+/* A credential as it came. */
+struct offered {
+	struct call_from from;
+	struct str method, user, secret;
+};
+
+/* False: the worker's head is none. */
+static bool read_offer(struct store_call *c, struct offered *o)
+{
+	struct str head = buf_str(&c->head);
+	*o = (struct offered){0};
+	if (head.n < sizeof(o->from))
+		return false;
+	memcpy(&o->from, head.p, sizeof(o->from));
+	head = str_skip(head, sizeof(o->from));
+	str_cut(&head, '\0', &o->method);
+	if (str_eq(o->method, STR("basic"))) {
+		if (!str_cut(&head, '\0', &o->user))
+			return false;
+	} else if (!str_eq(o->method, STR("bearer"))) {
+		return false;
+	}
+	o->secret = head;
+	return true;
+}
+
+static void address_text(const struct call_from *from, char z[INET6_ADDRSTRLEN])
+{
+	static const struct call_from none;
+	struct in6_addr a;
+	memcpy(&a, from->address, sizeof(a));
+	if (memcmp(from, &none, sizeof(none)) == 0)
+		snprintf(z, INET6_ADDRSTRLEN, "unix");
+	else if (IN6_IS_ADDR_V4MAPPED(&a))
+		inet_ntop(AF_INET, &a.s6_addr[12], z, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET6, &a, z, INET6_ADDRSTRLEN);
+}
+
+/*
+ * The lines that conf/fail2ban-jmapd.conf and jmapd.8 know. What the client chose
+ * comes last and quoted, so that no name can look like an address.
+ */
+static void log_failed(const struct offered *o, unsigned full)
+{
+	char address[INET6_ADDRSTRLEN];
+	struct log_quoted user = log_quote(o->user);
+	address_text(&o->from, address);
+	log_info("login failed address=%s reason=%s user=\"%s\"", address,
+		str_eq(o->method, STR("basic")) ? "password" : "token", user.z);
+	if (full & FAILURES_ADDRESS)
+		log_warn("login limit address=%s", address);
+	if (full & FAILURES_ACCOUNT)
+		log_warn("login limit user=\"%s\"", user.z);
+}
+
+/* Fills in status (and answer) when it is refused without a look. Any thread. */
+static bool held_up(struct store_call *c)
+{
+	struct failures *f = c->link->st->failures;
+	uint64_t now = clock_mono_ms();
+	uint32_t wait = failures_wait(f, &c->tried, now);
+	if (wait) {
+		metrics_add(METRIC_LOGINS_LIMITED, 1);
+		buf_add(&c->answer, &wait, sizeof(wait));
+		c->status = 429;
+		return true;
+	}
+	/* Asked after the limit, so that over it nothing can be learnt. */
+	if (failures_known(f, &c->tried, now)) {
+		metrics_add(METRIC_LOGINS_FAILED, 1);
+		c->status = 401;
+		return true;
+	}
+	return false;
+}
+
+static void failed(struct store_call *c, const struct offered *o)
+{
+	metrics_add(METRIC_LOGINS_FAILED, 1);
+	log_failed(o, failures_count(c->link->st->failures, &c->tried,
+			      clock_mono_ms()));
+	c->status = 401;
+}
+
+static void let_in(
+	struct store_call *c, const struct offered *o, struct dir_account *a)
+{
+	struct login_try t =
+		login_try_of(o->from.address, str_of(a->name), STR_NONE);
+	failures_good(c->link->st->failures, &t);
+	metrics_add(METRIC_LOGINS, 1);
+	grant(c, a);
+}
+
 /* ---- passwords: in a hasher thread ---------------------------------------- */
 
 static struct buf decoy; /* what an unknown user's password is checked
@@ -117,74 +222,89 @@ static const char *decoy_hash(void)
 	return buf_z(&decoy);
 }
 
-static void on_password(struct slow_task *t)
+static void check_password(struct store_call *c)
 {
-	struct store_call *c = container_of(t, struct store_call, slow);
-	struct str head = buf_str(&c->head), method, user;
+	struct offered o;
 	struct buf hash cleanup(buf_fini) = {0};
 	struct dir_account a = {0};
 	struct err e = {0};
-	str_cut(&head, '\0', &method);
-	str_cut(&head, '\0', &user);
-	int found = dir_by_name(c->link->st->store, user, &a, &hash, &e);
-	bool has = found > 0 && hash.n;
-	bool good = password_verify(head, has ? buf_z(&hash) : decoy_hash());
-	c->status = found < 0 ? 503 : 401;
+	check(read_offer(c, &o)); /* it was read before */
+	c->tried.changes = failures_changes(c->link->st->failures);
+	int found = dir_by_name(c->link->st->store, o.user, &a, &hash, &e);
+	if (found < 0) {
+		log_error("login: %s", e.text);
+		c->status = 503;
+		return;
+	}
+	bool has = found && hash.n;
+	bool good =
+		password_verify(o.secret, has ? buf_z(&hash) : decoy_hash());
 	if (has && good)
-		grant(c, &a);
-	metrics_add(c->status == 200 ? METRIC_LOGINS : METRIC_LOGINS_FAILED, 1);
+		let_in(c, &o, &a);
+	else
+		failed(c, &o);
+}
+
+static void on_password(struct slow_task *t)
+{
+	struct store_call *c = container_of(t, struct store_call, slow);
+	if (!held_up(c))
+		check_password(c);
 	secret_wipe(c->head.p, c->head.n);
 	call_done(c);
 }
 
 /* ---- at once ----------------------------------------------------------------*/
 
-static void refuse(struct store_call *c)
-{
-	metrics_add(METRIC_LOGINS_FAILED, 1);
-	call_refuse(c, 401);
-}
-
-/* 1 = an app password of that user (empty: of anybody), 0 = it is none. */
-static int try_token(struct store_call *c, struct str user, struct str secret)
+/* 1 = an app password of that user (empty: of anybody), 0 = it is none, < 0: who
+ * knows. */
+static int try_token(struct store_call *c, const struct offered *o)
 {
 	uint8_t sha[SHA256_LEN];
 	struct dir_account a;
 	struct err e = {0};
-	sha256(secret, sha);
+	sha256(o->secret, sha);
 	int ret = dir_by_token(c->link->st->store, sha, &a, &e);
-	if (ret < 0)
+	if (ret < 0) {
 		log_error("token: %s", e.text);
-	if (ret <= 0 || (user.n && !str_ieq(user, str_of(a.name))))
+		return ret;
+	}
+	if (!ret || (o->user.n && !str_ieq(o->user, str_of(a.name))))
 		return 0;
-	grant(c, &a);
-	metrics_add(METRIC_LOGINS, 1);
+	let_in(c, o, &a);
 	return 1;
+}
+
+static void queue_password(struct store_call *c)
+{
+	c->slow.run = on_password;
+	c->slow.flow = c->tried.from;
+	c->running = true;
+	if (hasher_submit(c->link->st->hasher, &c->slow))
+		return;
+	c->running = false;
+	call_refuse(c, 503);
 }
 
 void login_start(struct store_call *c)
 {
-	struct str head = buf_str(&c->head), method = STR_NONE, user = STR_NONE;
-	str_cut(&head, '\0', &method);
-	if (str_eq(method, STR("bearer"))) {
-		if (try_token(c, STR_NONE, head))
-			call_refuse(c, c->status);
-		else
-			refuse(c);
+	struct offered o;
+	if (!read_offer(c, &o)) {
+		metrics_add(METRIC_LOGINS_FAILED, 1);
+		call_refuse(c, 401);
 		return;
 	}
-	if (!str_eq(method, STR("basic")) || !str_cut(&head, '\0', &user)) {
-		refuse(c);
-		return;
-	}
-	if (try_token(c, user, head)) {
-		call_refuse(c, c->status);
-		return;
-	}
-	c->slow.run = on_password;
-	c->running = true;
-	if (!hasher_submit(c->link->st->hasher, &c->slow)) {
-		c->running = false;
+	c->tried = login_try_of(o.from.address, o.user, o.secret);
+	c->tried.changes = failures_changes(c->link->st->failures);
+	int token = try_token(c, &o);
+	if (token < 0) {
 		call_refuse(c, 503);
+	} else if (token || held_up(c)) {
+		call_refuse(c, c->status);
+	} else if (str_eq(o.method, STR("basic"))) {
+		queue_password(c);
+	} else {
+		failed(c, &o);
+		call_refuse(c, c->status);
 	}
 }

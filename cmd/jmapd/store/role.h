@@ -14,6 +14,7 @@
 #include "cmd/jmapd/role.h"
 #include "cmd/jmapd/stats.h"
 #include "cmd/jmapd/store/atwork.h"
+#include "cmd/jmapd/store/failures.h"
 #include "cmd/jmapd/store/hasher.h"
 #include "cmd/jmapd/store/subs.h"
 #include "core/base/map.h"
@@ -34,6 +35,7 @@ struct store_role {
 	struct store *store;
 	struct exec *exec;
 	struct hasher *hasher;
+	struct failures *failures; /* of logins */
 	struct subs *subs;
 	struct streams *streams; /* transfer.h */
 	struct notebook *notebook;

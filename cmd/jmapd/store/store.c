@@ -300,6 +300,7 @@ static void destroy(struct store_role *st)
 	streams_free(st->streams);
 	store_close(st->store);
 	subs_free(st->subs);
+	failures_free(st->failures);
 	map_walk(&st->accounts, free_known, NULL);
 	map_fini(&st->accounts);
 	loop_unwatch(st->loop, &st->done_bell);
@@ -314,6 +315,7 @@ static void prepare(struct store_role *st)
 	defer_init(&st->drain, on_drain);
 	timer_init(&st->drain_timer, on_drain_tick);
 	st->subs = subs_new();
+	st->failures = failures_new();
 	st->streams = streams_new(st, STREAM_SILENCE_S * 1000);
 	mime_setup();
 }

@@ -21,7 +21,9 @@ static const char full[] =
 	"upload-quota: 70000\nws-deflate: no\nws-deflate-memory: 21\n"
 	"tls-ticket-lifetime: 19\n"
 	"event-source-throttle: 21\n"
-	"ws-message-timeout: 20\n";
+	"ws-message-timeout: 20\n"
+	"login-failures-per-address: 22\nlogin-failures-per-account: 23\n"
+	"login-failure-window: 24\n";
 
 static void test_defaults_that_the_documentation_fixes(void **state)
 {

@@ -11,6 +11,18 @@ static struct fake_stream *get(struct world *w, const char *authorization)
 				  .authorization = authorization});
 }
 
+/* 192.0.2.1 is where the world's clients are, and then these bytes. */
+static void assert_head(struct world *w, size_t i, const char *words, size_t n)
+{
+	static const uint8_t from[16] = {
+		[10] = 0xff, [11] = 0xff, 192, 0, 2, 1};
+	struct buf *head = &w->fb.calls[i].head;
+
+	assert_int_equal(head->n, sizeof(from) + n);
+	assert_memory_equal(head->p, from, sizeof(from));
+	assert_memory_equal(head->p + sizeof(from), words, n);
+}
+
 static void no_credentials_are_401_with_both_challenges(void **state)
 {
 	struct world *w = *state;
@@ -82,8 +94,7 @@ static void basic_is_split_at_the_first_colon(void **state)
 	assert_int_equal(w->fb.n, 1);
 	assert_int_equal(w->fb.calls[0].kind, CALL_LOGIN);
 	assert_false(w->fb.calls[0].with_login);
-	assert_int_equal(w->fb.calls[0].head.n, 11);
-	assert_memory_equal(w->fb.calls[0].head.p, "basic\0u\0p:w", 11);
+	assert_head(w, 0, "basic\0u\0p:w", 11);
 	done(fs);
 }
 
@@ -93,8 +104,7 @@ static void a_bearer_token_goes_as_it_is(void **state)
 	struct fake_stream *fs = get(w, "Bearer a-._~+/Z9==");
 
 	assert_int_equal(w->fb.n, 1);
-	assert_int_equal(w->fb.calls[0].head.n, 18);
-	assert_memory_equal(w->fb.calls[0].head.p, "bearer\0a-._~+/Z9==", 18);
+	assert_head(w, 0, "bearer\0a-._~+/Z9==", 18);
 	answer(&w->fb, 0, 401, "");
 	assert_int_equal(fs->status, 401);
 	assert_true(has_field(fs, "WWW-Authenticate: Bearer realm=\"jmapd\", "
@@ -116,6 +126,69 @@ static void the_stores_word_becomes_the_status(void **state)
 		assert_int_equal(fs->status, t[i].status);
 		done(fs);
 	}
+}
+
+static void said(struct world *w, size_t i, unsigned status, struct str body)
+{
+	struct call *c = w->fb.calls[i].c;
+
+	w->fb.calls[i].c = NULL;
+	c->id = 0;
+	c->on_answer(c, status, body);
+}
+
+static void too_many_failures_are_429_with_the_seconds(void **state)
+{
+	struct world *w = *state;
+	const uint32_t wait_s = 17;
+	struct fake_stream *fs = get(w, BASIC_ALICE);
+
+	said(w, 0, 429, str_n(&wait_s, sizeof(wait_s)));
+	assert_int_equal(fs->status, 429);
+	assert_true(has_field(fs, "Retry-After: 17\n"));
+	assert_true(has_field(fs, "Content-Type: application/problem+json\n"));
+	assert_false(has_field(fs, "WWW-Authenticate"));
+	assert_says(fs, "\"status\":429");
+	done(fs);
+	fs = get(w, BASIC_ALICE); /* 429 is not remembered either */
+	assert_int_equal(w->fb.n, 2);
+	said(w, 1, 429, STR_NONE);
+	assert_true(has_field(fs, "Retry-After: 1\n"));
+	done(fs);
+}
+
+static void a_handshake_is_answered_with_429(void **state)
+{
+	struct world *w = *state;
+	const uint32_t wait_s = 3;
+	struct fake_stream *fs =
+		request(w, (struct ask){.path = "/jmap/ws",
+				   .websocket = true,
+				   .subprotocol = "jmap",
+				   .authorization = BASIC_ALICE});
+
+	said(w, 0, 429, str_n(&wait_s, sizeof(wait_s)));
+	assert_false(fs->tunnel);
+	assert_int_equal(fs->status, 429);
+	assert_true(has_field(fs, "Retry-After: 3\n"));
+	done(fs);
+}
+
+/* From elsewhere a right guess must look like a wrong one while 429 is due. */
+static void what_is_remembered_is_so_at_its_address_only(void **state)
+{
+	struct world *w = *state;
+	struct fake_stream *a = get(w, BASIC_ALICE), *b;
+
+	answer_login(&w->fb, 0, 7, 1);
+	b = request(w, (struct ask){.path = "/jmap/session",
+			       .authorization = BASIC_ALICE,
+			       .peer = "192.0.2.2:1234"});
+	assert_int_equal(w->fb.n, 3);
+	assert_int_equal(w->fb.calls[2].kind, CALL_LOGIN);
+	assert_int_equal(w->fb.calls[2].head.p[15], 2);
+	done(a);
+	done(b);
 }
 
 static void a_good_credential_is_remembered(void **state)
@@ -311,6 +384,9 @@ int main(void)
 		T(basic_is_split_at_the_first_colon),
 		T(a_bearer_token_goes_as_it_is),
 		T(the_stores_word_becomes_the_status),
+		T(too_many_failures_are_429_with_the_seconds),
+		T(a_handshake_is_answered_with_429),
+		T(what_is_remembered_is_so_at_its_address_only),
 		T(a_good_credential_is_remembered),
 		T(another_credential_is_asked_for),
 		T(a_refusal_is_not_remembered),

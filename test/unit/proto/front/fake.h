@@ -380,7 +380,8 @@ static inline void turn(struct world *w)
 struct ask {
 	const char *method, *path, *query, *authorization, *type, *body;
 	const char *range, *none_match, *last_event_id;
-	uint64_t length; /* announced; 0: that of body */
+	const char *peer; /* default 192.0.2.1:1234 */
+	uint64_t length;  /* announced; 0: that of body */
 	bool chunked;
 	bool websocket;
 	const char *subprotocol;
@@ -433,7 +434,7 @@ static inline struct fake_stream *request(struct world *w, struct ask a)
 		.content_length = a.chunked  ? UINT64_MAX
 				  : a.length ? a.length
 					     : body.n,
-		.peer = "192.0.2.1:1234",
+		.peer = a.peer ? a.peer : "192.0.2.1:1234",
 	};
 	const struct http_server *srv = front_server(w->f);
 
