@@ -1,12 +1,12 @@
 /*
  * The flag is 1 from doorbell_arm() until somebody takes it back: the ringer that
- * will write the eventfd, or the sleeper that woke up by itself.
+ * will write the pipe, or the sleeper that woke up by itself.
  *
  * No wake-up is lost. Every access to the flag is an atomic exchange, so they all
  * stand in one order, and each synchronizes with every one after it (each reads
  * what the one before it wrote: one unbroken release sequence, C17 5.1.2.4). Take
  * the exchange of an arm and that of a ring:
- *  - the arm comes first: the first ring after it finds 1 and writes the eventfd;
+ *  - the arm comes first: the first ring after it finds 1 and writes the pipe;
  *  - the ring comes first: what was published before it is visible to what is
  *    read after the arm, so the sleeper sees it when it looks again.
  *
@@ -23,6 +23,7 @@
 #include "ipc/doorbell.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "core/base/base.h"
@@ -39,28 +40,28 @@ void doorbell_disarm(struct doorbell *d)
 	atomic_exchange_explicit(&d->flag->sleeps, 0, memory_order_seq_cst);
 }
 
-void doorbell_answer(struct doorbell *d)
+bool doorbell_answer(struct doorbell *d)
 {
-	uint64_t rings;
+	char rings[PIPE_BUF]; /* there is one, unless the ringer is hostile */
 	ssize_t n;
 
 	/* The flag first: no ring that takes it later is emptied away. */
 	doorbell_disarm(d);
-	n = read(d->fd, &rings, sizeof(rings));
-	check(n == sizeof(rings) || (n < 0 && errno == EAGAIN));
+	n = read(d->fd, rings, sizeof(rings));
+	check(n >= 0 || errno == EAGAIN);
+	return n != 0;
 }
 
 bool doorbell_ring(struct doorbell *d)
 {
-	uint64_t one = 1;
 	ssize_t n;
 
 	/* pairs: doorbell_arm */
 	if (!atomic_exchange_explicit(
 		    &d->flag->sleeps, 0, memory_order_seq_cst))
 		return false;
-	/* EAGAIN: the counter is at its end, so the eventfd is readable. */
-	n = write(d->fd, &one, sizeof(one));
-	check(n == sizeof(one) || (n < 0 && errno == EAGAIN));
+	/* EAGAIN: it is full, so it is readable. EPIPE: nobody is there. */
+	n = write(d->fd, "", 1);
+	check(n == 1 || (n < 0 && (errno == EAGAIN || errno == EPIPE)));
 	return true;
 }

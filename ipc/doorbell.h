@@ -1,5 +1,5 @@
 /*
- * An eventfd that is rung only when the other side sleeps.
+ * A wake-up that is sent only when the other side sleeps.
  *
  * The sleeper: doorbell_arm(), then looks at everything it waits for once more,
  * and sleeps only when there is nothing; on waking doorbell_answer(). The ringer:
@@ -7,6 +7,10 @@
  * "publish, then flag" a wake-up is lost once in a million: each side's store may
  * sit in its store buffer while it loads. doorbell.c proves that none is; the
  * loops' whole protocol is in README.md beside this.
+ *
+ * What carries it is a pipe, since each end has flags of its own. An eventfd is
+ * one open file for both sides: whoever clears its O_NONBLOCK makes the other one
+ * wait for ever in a read of nothing, or in a write to a counter that is full.
  */
 #pragma once
 
@@ -20,19 +24,20 @@ struct doorbell_flag { /* in shared memory */
 
 struct doorbell {
 	struct doorbell_flag *flag;
-	int fd; /* eventfd, nonblocking; the owner closes it */
+	int fd; /* the sleeper reads it, the ringer writes it; nonblocking */
 };
 
 void doorbell_arm(struct doorbell *d);
 /*
- * Awake again: clears the flag and empties the eventfd, rung or not (one system
- * call). The callback of a readable eventfd must be this: a hostile ringer may
- * make it readable without a look at the flag.
+ * Awake again: clears the flag and empties the pipe, rung or not (one system
+ * call). The callback of a readable pipe must be this: a hostile ringer may make
+ * it readable without a look at the flag. False: the other side has closed its
+ * end, and nobody can ring any more: it must not be watched, it stays readable.
  */
-void doorbell_answer(struct doorbell *d);
+bool doorbell_answer(struct doorbell *d);
 /*
  * Awake, but not by this bell: clears the flag only, no system call. A ring that
- * came meanwhile leaves the eventfd readable, to be answered after the next wait.
+ * came meanwhile leaves the pipe readable, to be answered after the next wait.
  */
 void doorbell_disarm(struct doorbell *d);
 /* After publishing. Returns whether a wake-up was sent: one per arm at most. */

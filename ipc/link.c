@@ -4,8 +4,8 @@
  */
 #include "ipc/link.h"
 
+#include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "ipc/msg.h"
@@ -47,28 +47,44 @@ static void close_all(int fd[LINK_FDS])
 		fd_closep(&fd[i]);
 }
 
-static int bell_new(struct err *e)
+static int memory_new(int *worker_r, int *store_r, struct err *e)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = shm_new("jmapd-link", link_size(), e);
 
-	return fd < 0 ? err_sys(e, "eventfd") : fd;
+	if (fd < 0)
+		return fd;
+	*worker_r = fd;
+	*store_r = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return *store_r < 0 ? err_sys(e, "memory of a link") : 0;
 }
 
-int link_new(int fd[LINK_FDS], struct err *e)
+static int bell_new(int *sleeper_r, int *ringer_r, struct err *e)
 {
-	int made[LINK_FDS] = {-1, -1, -1};
-	int ret = 0;
+	int fd[2];
 
-	for (int i = 0; i < LINK_FDS && ret >= 0; i++) {
-		ret = i == LINK_FD_MEM ? shm_new("jmapd-link", link_size(), e)
-				       : bell_new(e);
-		made[i] = ret;
-	}
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(e, "pipe");
+	*sleeper_r = fd[0];
+	*ringer_r = fd[1];
+	return 0;
+}
+
+int link_new(int worker[LINK_FDS], int store[LINK_FDS], struct err *e)
+{
+	int w[LINK_FDS] = {-1, -1, -1}, s[LINK_FDS] = {-1, -1, -1};
+	int ret = memory_new(&w[LINK_FD_MEM], &s[LINK_FD_MEM], e);
+
+	if (ret == 0)
+		ret = bell_new(&w[LINK_FD_MINE], &s[LINK_FD_THEIRS], e);
+	if (ret == 0)
+		ret = bell_new(&s[LINK_FD_MINE], &w[LINK_FD_THEIRS], e);
 	if (ret < 0) {
-		close_all(made);
+		close_all(w);
+		close_all(s);
 		return ret;
 	}
-	memcpy(fd, made, sizeof(made));
+	memcpy(worker, w, sizeof(w));
+	memcpy(store, s, sizeof(s));
 	return 0;
 }
 
@@ -86,10 +102,6 @@ static int link_open(struct link *l, const int fd[LINK_FDS],
 		return ret;
 	}
 	*at_r = parts_of(l->mem);
-	l->worker_bell =
-		(struct doorbell){at_r->worker_flag, fd[LINK_FD_WORKER_BELL]};
-	l->store_bell =
-		(struct doorbell){at_r->store_flag, fd[LINK_FD_STORE_BELL]};
 	return 0;
 }
 
@@ -100,6 +112,8 @@ int link_open_worker(struct link *l, const int fd[LINK_FDS], struct err *e)
 
 	if (ret < 0)
 		return ret;
+	l->worker_bell = (struct doorbell){at.worker_flag, fd[LINK_FD_MINE]};
+	l->store_bell = (struct doorbell){at.store_flag, fd[LINK_FD_THEIRS]};
 	ring_open_writer(&l->calls, at.calls, LINK_CALLS);
 	ring_open_reader(&l->replies, at.replies, LINK_REPLIES);
 	notice_open_reader(&l->notices, at.notices, LINK_NOTICES);
@@ -113,6 +127,8 @@ int link_open_store(struct link *l, const int fd[LINK_FDS], struct err *e)
 
 	if (ret < 0)
 		return ret;
+	l->worker_bell = (struct doorbell){at.worker_flag, fd[LINK_FD_THEIRS]};
+	l->store_bell = (struct doorbell){at.store_flag, fd[LINK_FD_MINE]};
 	ring_open_reader(&l->calls, at.calls, LINK_CALLS);
 	ring_open_writer(&l->replies, at.replies, LINK_REPLIES);
 	notice_open_writer(&l->notices, at.notices, LINK_NOTICES);

@@ -1,8 +1,8 @@
 /*
  * Everything between one life of a worker and one life of the store: the call
  * ring, the reply ring, the change ring and two doorbell flags in one sealed
- * memfd, and two eventfds. The master makes it and passes the three descriptors
- * to both sides; it never touches the memory itself.
+ * memfd, and two pipes. The master makes it and passes three descriptors to each
+ * side; it never touches the memory itself.
  */
 #pragma once
 
@@ -15,7 +15,8 @@
 #define LINK_REPLIES 4194304 /* bytes of the reply ring */
 #define LINK_NOTICES 4096    /* records of the change ring */
 
-enum { LINK_FD_MEM, LINK_FD_WORKER_BELL, LINK_FD_STORE_BELL, LINK_FDS };
+/* A side's: the memory, the bell that wakes it, the one that it rings. */
+enum { LINK_FD_MEM, LINK_FD_MINE, LINK_FD_THEIRS, LINK_FDS };
 
 struct link {
 	void *mem;
@@ -27,8 +28,8 @@ struct link {
 	int fd[LINK_FDS];
 };
 
-/* Three new descriptors (CLOEXEC); the caller closes them. */
-int link_new(int fd[LINK_FDS], struct err *e);
+/* Three new descriptors (CLOEXEC) for each side; the caller closes them. */
+int link_new(int worker[LINK_FDS], int store[LINK_FDS], struct err *e);
 /*
  * Maps them from the worker's or the store's side. The descriptors are taken over
  * either way: link_close() closes them, and so does a failure.

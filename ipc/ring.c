@@ -173,7 +173,8 @@ static size_t total_of(const struct ring *r, const struct iovec *v, int n)
 	return total;
 }
 
-int ring_put(struct ring *r, uint16_t type, const struct iovec *v, int n)
+int ring_put_leaving(struct ring *r, uint16_t type, const struct iovec *v,
+	int n, size_t keep)
 {
 	size_t total = total_of(r, v, n);
 	uint64_t need = with_header(total);
@@ -182,8 +183,8 @@ int ring_put(struct ring *r, uint16_t type, const struct iovec *v, int n)
 	unsigned char *p;
 	int ret;
 
-	check(type != 0);
-	ret = reserve(r, filler + need);
+	check(type != 0 && keep <= ring_max(r));
+	ret = reserve(r, filler + need + keep);
 	if (ret <= 0)
 		return ret;
 	if (filler) {
@@ -199,6 +200,11 @@ int ring_put(struct ring *r, uint16_t type, const struct iovec *v, int n)
 	}
 	r->mine += need;
 	return 1;
+}
+
+int ring_put(struct ring *r, uint16_t type, const struct iovec *v, int n)
+{
+	return ring_put_leaving(r, type, v, n, 0);
 }
 
 void ring_publish(struct ring *r)

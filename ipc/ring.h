@@ -58,6 +58,9 @@ size_t ring_max(const struct ring *r);
  * -EPROTO = the reader's index is nonsense. Total <= ring_max() or check().
  */
 int ring_put(struct ring *r, uint16_t type, const struct iovec *v, int n);
+/* The same, but keep bytes (at most ring_max()) must be free behind it. */
+int ring_put_leaving(struct ring *r, uint16_t type, const struct iovec *v,
+	int n, size_t keep);
 /* Publishes what was put since; many records, one release store. */
 void ring_publish(struct ring *r);
 /* Largest payload that a put would take now (0 when full, or when the reader's

@@ -8,7 +8,7 @@
 static void join(struct child *worker, struct child *store)
 {
 	struct err e = {0};
-	int fd[LINK_FDS];
+	int to_worker[LINK_FDS], to_store[LINK_FDS];
 	struct ctl_head h = {
 		.type = CTL_LINK,
 		.a = worker->index,
@@ -16,15 +16,17 @@ static void join(struct child *worker, struct child *store)
 	};
 	if (!child_alive(worker) || !child_alive(store))
 		return;
-	if (link_new(fd, &e) < 0) {
+	if (link_new(to_worker, to_store, &e) < 0) {
 		log_error("link worker=%u: %s", worker->index, e.text);
 		child_kill(worker, "no link could be made");
 		return;
 	}
-	child_tell(store, &h, STR_NONE, fd, LINK_FDS);
-	child_tell(worker, &h, STR_NONE, fd, LINK_FDS);
-	for (int i = 0; i < LINK_FDS; i++)
-		close(fd[i]);
+	child_tell(store, &h, STR_NONE, to_store, LINK_FDS);
+	child_tell(worker, &h, STR_NONE, to_worker, LINK_FDS);
+	for (int i = 0; i < LINK_FDS; i++) {
+		close(to_worker[i]);
+		close(to_store[i]);
+	}
 }
 
 void links_make(struct child *c)

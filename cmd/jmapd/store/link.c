@@ -289,7 +289,8 @@ static void ring_worker(void *ctx)
 static void on_bell(struct watch *w, uint32_t events)
 {
 	struct store_link *l = container_of(w, struct store_link, bell);
-	doorbell_answer(&l->link.store_bell);
+	if (!doorbell_answer(&l->link.store_bell))
+		loop_unwatch(l->st->loop, w); /* it ends, or harms itself */
 	loop_defer(l->st->loop, &l->st->drain, LOOP_SOON);
 }
 

@@ -540,7 +540,8 @@ static void after_sleep(void *ctx)
 static void on_bell(struct watch *w, uint32_t events)
 {
 	struct rings *r = container_of(w, struct rings, bell);
-	doorbell_answer(&r->link.worker_bell);
+	if (!doorbell_answer(&r->link.worker_bell))
+		loop_unwatch(r->loop, w); /* that store is dead */
 	wake(r);
 }
 

@@ -11,16 +11,14 @@
 #include "ipc/shm.h"
 #include "test/unit/ipc/pair.h"
 
-/* Opens both sides, each with descriptors of its own. */
+/* Opens both sides. */
 static void join(struct link *worker, struct link *store)
 {
-	int fd[LINK_FDS], dup_fd[LINK_FDS];
+	int w[LINK_FDS], s[LINK_FDS];
 
-	assert_int_equal(link_new(fd, NULL), 0);
-	for (int i = 0; i < LINK_FDS; i++)
-		dup_fd[i] = fcntl(fd[i], F_DUPFD_CLOEXEC, 0);
-	assert_int_equal(link_open_worker(worker, fd, NULL), 0);
-	assert_int_equal(link_open_store(store, dup_fd, NULL), 0);
+	assert_int_equal(link_new(w, s, NULL), 0);
+	assert_int_equal(link_open_worker(worker, w, NULL), 0);
+	assert_int_equal(link_open_store(store, s, NULL), 0);
 }
 
 static void part(struct link *worker, struct link *store)
@@ -115,11 +113,11 @@ static void test_filled_rings_do_not_touch(void **state)
 
 static void test_open_refuses_memory_of_another_size(void **state)
 {
-	int fd[LINK_FDS], small = shm_new("small", 4096, NULL);
+	int fd[LINK_FDS], other[LINK_FDS], small = shm_new("small", 4096, NULL);
 	struct link l;
 	struct err e = {0};
 
-	assert_int_equal(link_new(fd, NULL), 0);
+	assert_int_equal(link_new(fd, other, NULL), 0);
 	close(fd[LINK_FD_MEM]);
 	fd[LINK_FD_MEM] = small;
 	assert_int_equal(link_open_store(&l, fd, &e), -EPROTO);
@@ -129,10 +127,10 @@ static void test_open_refuses_memory_of_another_size(void **state)
 
 static void test_open_that_fails_closes_the_descriptors(void **state)
 {
-	int fd[LINK_FDS], small = shm_new("small", 4096, NULL);
+	int fd[LINK_FDS], other[LINK_FDS], small = shm_new("small", 4096, NULL);
 	struct link l;
 
-	assert_int_equal(link_new(fd, NULL), 0);
+	assert_int_equal(link_new(fd, other, NULL), 0);
 	close(fd[LINK_FD_MEM]);
 	fd[LINK_FD_MEM] = small;
 	assert_int_equal(link_open_worker(&l, fd, NULL), -EPROTO);
@@ -142,10 +140,10 @@ static void test_open_that_fails_closes_the_descriptors(void **state)
 
 static void test_close_closes_the_descriptors(void **state)
 {
-	int fd[LINK_FDS];
+	int fd[LINK_FDS], other[LINK_FDS];
 	struct link l;
 
-	assert_int_equal(link_new(fd, NULL), 0);
+	assert_int_equal(link_new(fd, other, NULL), 0);
 	assert_int_equal(link_open_worker(&l, fd, NULL), 0);
 	link_close(&l);
 	for (int i = 0; i < LINK_FDS; i++)
@@ -155,12 +153,12 @@ static void test_close_closes_the_descriptors(void **state)
 
 static void test_new_without_descriptors_says_so(void **state)
 {
-	int fd[LINK_FDS] = {-7, -7, -7};
+	int fd[LINK_FDS] = {-7, -7, -7}, other[LINK_FDS];
 	struct err e = {0};
 	int n, held[64];
 
 	/* Leaves room for n more and no other: each step of link_new fails. */
-	for (int room = 0; room < LINK_FDS; room++) {
+	for (int room = 0; room < 2 * LINK_FDS; room++) {
 		struct rlimit old, low;
 
 		assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
@@ -170,7 +168,7 @@ static void test_new_without_descriptors_says_so(void **state)
 			;
 		for (int i = 0; i < room; i++)
 			close(held[--n]);
-		assert_int_equal(link_new(fd, &e), -EMFILE);
+		assert_int_equal(link_new(fd, other, &e), -EMFILE);
 		assert_int_equal(fd[0], -7);
 		for (int i = 0; i < room; i++) {
 			held[n] = dup(0); /* none was left open */

@@ -310,15 +310,14 @@ static void stress(void (*run)(pair_side *, void *, pair_side *, void *))
 {
 	struct both b = both_of(STRESS_SLOTS, 0);
 	struct doorbell_flag *flags = pair_mem(2 * sizeof(*flags));
-	struct doorbell wb = {&flags[0], pair_bell()};
-	struct doorbell rb = {&flags[1], pair_bell()};
-	struct end w = {.ring = b.w, .mine = wb, .theirs = rb};
-	struct end r = {.ring = b.r, .mine = rb, .theirs = wb};
+	struct pair_bell wb = pair_bell(&flags[0]), rb = pair_bell(&flags[1]);
+	struct end w = {.ring = b.w, .mine = wb.sleeper, .theirs = rb.ringer};
+	struct end r = {.ring = b.r, .mine = rb.sleeper, .theirs = wb.ringer};
 
 	run(write_all, &w, read_all, &r);
 	assert_true(r.sleeps > 0);
-	close(wb.fd);
-	close(rb.fd);
+	pair_bell_close(&wb);
+	pair_bell_close(&rb);
 	munmap(flags, 2 * sizeof(*flags));
 	done(&b);
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,7 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -52,12 +52,23 @@ static inline void *pair_mem(size_t size)
 	return p;
 }
 
-static inline int pair_bell(void)
-{
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+/* Both ends of a bell. */
+struct pair_bell {
+	struct doorbell sleeper, ringer;
+};
 
-	assert_true(fd >= 0);
-	return fd;
+static inline struct pair_bell pair_bell(struct doorbell_flag *flag)
+{
+	int fd[2];
+
+	assert_int_equal(pipe2(fd, O_CLOEXEC | O_NONBLOCK), 0);
+	return (struct pair_bell){{flag, fd[0]}, {flag, fd[1]}};
+}
+
+static inline void pair_bell_close(struct pair_bell *b)
+{
+	close(b->sleeper.fd);
+	close(b->ringer.fd);
 }
 
 /* xorshift64: both sides draw the same numbers from the same seed. */

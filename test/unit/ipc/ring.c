@@ -56,6 +56,15 @@ static void take_n(struct ring *r, uint16_t type, char c, size_t n)
 	ring_release(r);
 }
 
+static void take_of_starved(struct ring *r)
+{
+	struct str rec;
+	uint16_t type;
+
+	assert_int_equal(ring_peek(r, &type, &rec), 1);
+	assert_true(ring_release(r));
+}
+
 static void test_fresh_ring_is_empty(void **state)
 {
 	struct both b = both_at(CAP, 0);
@@ -256,6 +265,26 @@ static void test_release_is_silent_when_nobody_starves(void **state)
 	done(&b);
 }
 
+static void test_put_leaves_the_room_that_it_is_told_to(void **state)
+{
+	struct both b = both_at(CAP, 0);
+	char bytes[24] = {0};
+	struct iovec v = {bytes, sizeof(bytes)};
+
+	/* 32 bytes a record: of 8, six go in. */
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(ring_put_leaving(&b.w, 1, &v, 1, 64), 1);
+	assert_int_equal(ring_put_leaving(&b.w, 1, &v, 1, 64), 0);
+	assert_int_equal(ring_put(&b.w, 1, &v, 1), 1);
+	ring_publish(&b.w);
+	/* It waits for room, so it is told of it. */
+	take_of_starved(&b.r);
+	assert_int_equal(ring_put_leaving(&b.w, 1, &v, 1, 64), 0);
+	take_of_starved(&b.r);
+	assert_int_equal(ring_put_leaving(&b.w, 1, &v, 1, 64), 1);
+	done(&b);
+}
+
 static void test_room_needs_the_filler_too(void **state)
 {
 	/* 40 bytes to the end; a record of 48 needs a filler of those 40. */
@@ -450,15 +479,14 @@ static void stress(void (*run)(pair_side *, void *, pair_side *, void *))
 {
 	struct both b = both_at(STRESS_CAP, 0);
 	struct doorbell_flag *flags = pair_mem(2 * sizeof(*flags));
-	struct doorbell wb = {&flags[0], pair_bell()};
-	struct doorbell rb = {&flags[1], pair_bell()};
-	struct end w = {.ring = b.w, .mine = wb, .theirs = rb};
-	struct end r = {.ring = b.r, .mine = rb, .theirs = wb};
+	struct pair_bell wb = pair_bell(&flags[0]), rb = pair_bell(&flags[1]);
+	struct end w = {.ring = b.w, .mine = wb.sleeper, .theirs = rb.ringer};
+	struct end r = {.ring = b.r, .mine = rb.sleeper, .theirs = wb.ringer};
 
 	run(write_all, &w, read_all, &r);
 	assert_true(r.sleeps > 0);
-	close(wb.fd);
-	close(rb.fd);
+	pair_bell_close(&wb);
+	pair_bell_close(&rb);
 	munmap(flags, 2 * sizeof(*flags));
 	done(&b);
 }
@@ -490,6 +518,7 @@ int main(void)
 		cmocka_unit_test(
 			test_release_says_once_that_the_writer_starves),
 		cmocka_unit_test(test_release_is_silent_when_nobody_starves),
+		cmocka_unit_test(test_put_leaves_the_room_that_it_is_told_to),
 		cmocka_unit_test(test_room_needs_the_filler_too),
 		cmocka_unit_test(test_room_is_exact),
 		cmocka_unit_test(test_successors_join_living_memory),
