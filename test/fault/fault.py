@@ -19,10 +19,13 @@ import sqlite3
 import threading
 
 import jmap
+from carriers import GONE, json_of, open_ws
+from control import Peer
+from events import Source
 from harness import DEADLINE, Account, wait_for
 from mail import message
 from raw import Closed, Raw
-from rawws import CLOSE, TEXT, RawWs, frame
+from rawws import TEXT, frame
 
 TYPES = ["Mailbox", "Thread", "Email", "EmailDelivery"]  # core/base/types.def
 LOGGED = TYPES[:3]  # EmailDelivery has no objects
@@ -168,32 +171,23 @@ class Watcher:
     """A push client in a thread; comes back with its pushState when cut."""
 
     def __init__(self, server, account, account_id, base, types=None,
-                 resume=True):
+                 resume=True, carrier="plain"):
         self.server = server
         self.account = account
         self.account_id = account_id
         self.types = types
         self.resume = resume
+        self.carrier = carrier
         self.history = History(base)
         self.lock = threading.Lock()
         self.connections = 0
         self.error = None
         self.stopping = False
-        self.ws = None
+        self.conn = None
         self.enabled = threading.Event()
         self.thread = threading.Thread(target=self._main, daemon=True)
         self.thread.start()
         assert self.enabled.wait(DEADLINE), self.error
-
-    def _enable(self):
-        wish = {"@type": "WebSocketPushEnable", "dataTypes": self.types}
-        with self.lock:
-            if self.history.token:
-                wish["pushState"] = self.history.token
-        self.ws.send_json(wish)
-        self.ws.send_json({"@type": "Request", "id": "enabled",
-                           "using": [jmap.CORE],
-                           "methodCalls": [["Core/echo", {}, "e"]]})
 
     def _main(self):
         try:
@@ -207,38 +201,54 @@ class Watcher:
 
     def _connect(self):
         try:
-            self.ws = RawWs(self.server.http, "/jmap/ws",
-                            account=self.account)
-            self._enable()
-        except (Closed, OSError):
+            self._open()
+        except (*GONE, OSError):
             return False
-        except AssertionError:  # 503: not now
+        except AssertionError as e:
+            if e.args != (503,):  # not now
+                raise
             return False
         self.connections += 1
         return True
 
     def _listen(self):
         try:
-            while True:
-                opcode, payload = self.ws.message()
-                if opcode == CLOSE:
-                    break
-                assert opcode == TEXT, opcode
-                self._take(json.loads(payload))
-        except (Closed, ConnectionError, BrokenPipeError):
+            while self._hear():
+                pass
+        except GONE:
             pass
         except OSError:
             if not self.stopping:
                 raise
         finally:
-            self.ws.close()
+            self.conn.close()
 
-    def _take(self, m):
+    def _open(self):
+        self.conn = open_ws(self.server, self.account, self.carrier)
+        wish = {"@type": "WebSocketPushEnable", "dataTypes": self.types}
+        with self.lock:
+            if self.history.token:
+                wish["pushState"] = self.history.token
+        self.conn.send_json(wish)
+        self.conn.send_json({"@type": "Request", "id": "enabled",
+                             "using": [jmap.CORE],
+                             "methodCalls": [["Core/echo", {}, "e"]]})
+
+    def _hear(self):
+        """One message; False at the end."""
+        m = json_of(self.conn)
         if m["@type"] == "StateChange":
-            with self.lock:
-                self.history.add(Heard(m, self.account_id))
+            self._told(m)
         elif m.get("requestId") == "enabled":
             self.enabled.set()
+        return True
+
+    def _told(self, message_):
+        with self.lock:
+            self.history.add(Heard(message_, self.account_id))
+
+    def _sock(self):
+        return self.conn.sock
 
     def told(self):
         with self.lock:
@@ -256,18 +266,42 @@ class Watcher:
             wait_for("the newest state", is_told, deadline)
         except AssertionError as e:
             raise AssertionError(f"{e}: want {want}, told {self.told()}, "
-                                 f"connections {self.connections}") from None
+                                 f"{self.carrier}, connections "
+                                 f"{self.connections}") from None
 
     def stop(self):
         self.stopping = True
-        try:
-            self.ws.sock.shutdown(socket.SHUT_RDWR)
+        try:  # not SSLSocket's own, which another thread is reading
+            socket.socket.shutdown(self._sock(), socket.SHUT_RDWR)
         except OSError:
             pass
         self.thread.join(DEADLINE)
         assert not self.thread.is_alive(), "the watcher does not end"
         if self.error and not isinstance(self.error, OSError):
             raise self.error
+
+
+class SourceWatcher(Watcher):
+    """The same by EventSource: its event's id is what pushState is."""
+
+    last_id = None
+
+    def _open(self):
+        self.conn = Source(self.server, self.account, self.carrier,
+                           last_id=self.last_id,
+                           types=",".join(self.types or ["*"]), ping="5")
+        self.last_id = self.conn.last_id
+        self.enabled.set()
+
+    def _hear(self):
+        event = self.conn.event()
+        if event and event.name == "state":
+            self.last_id = event.last_id
+            self._told({**event.data, "pushState": event.own_id})
+        return event is not None
+
+    def _sock(self):
+        return self.conn.wire.raw.sock
 
 
 def states(api):
@@ -335,9 +369,21 @@ def readable(sock):
     return bool(select.select([sock], [], [], 0)[0])
 
 
+def roles(server):
+    """Asked by hand: who looks again and again starts no process for it."""
+    with contextlib.closing(Peer(server, "status", "--json").sock) as sock:
+        text = b""
+        while True:
+            packet = sock.recv(65536)
+            if packet[:1] != b"o":
+                assert packet == b"k", packet
+                return json.loads(text)["roles"]
+            text += packet[1:]
+
+
 def role(server, name, index=0):
-    for r in server.roles(name):
-        if r["index"] == index:
+    for r in roles(server):
+        if r["role"] == name and r["index"] == index:
             return r
     raise AssertionError(f"no {name} {index}")
 

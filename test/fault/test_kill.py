@@ -1,26 +1,32 @@
-"""Workers and the store are killed in the middle of deliveries and flag changes.
+"""Workers and the store are killed a hundred times, in the middle of deliveries, flag
+changes and drafts, over every carrier.
 
 Each kill falls while writes are sent and unanswered: the killer notes them at that
 moment, and the kill counts only when one of them then learned nothing (no answer,
 or one that says that its end is unknown). Else the answers came first, and it is
-done again. Senders try again with the same bytes.
+done again. Senders try again with the same bytes, a flag is set again; a draft
+whose answer was lost is there or not.
 """
 
+import contextlib
 import os
 import signal
 import threading
+from collections import Counter
 
 import pytest
 
 import fault
 import harness
+import proc
+from carriers import CARRIERS, GONE, LINES
 from jmap import HttpApi, WsApi
 from mail import deliver
 
-KILLS = 20
 SENDERS = 4
-FLAGGERS = 3
 UNKNOWN = "unknown"
+FILES = 64  # of databases: 4 readers and a writer of an account, 3 each, and more
+CACHES = 12 << 20  # SQLite's 2 MB for each of an account's handles, and some
 
 
 class Ledger:
@@ -32,7 +38,7 @@ class Ledger:
         self.open = set()
         self.ended = {}
         self.numbers = 0
-        self.over = False
+        self.over = self.paused = False
 
     def begin(self):
         with self.lock:
@@ -47,9 +53,28 @@ class Ledger:
             self.ended[n] = outcome
             self.changed.notify_all()
 
-    def wait_open(self):
+    @contextlib.contextmanager
+    def pause(self):
+        """Nobody begins anything."""
         with self.lock:
-            assert self.changed.wait_for(lambda: self.open, harness.DEADLINE)
+            self.paused = True
+        yield
+        with self.lock:
+            self.paused = False
+            self.changed.notify_all()
+
+    def end_all(self):
+        with self.lock:
+            self.over = True
+            self.changed.notify_all()
+
+    def may_go_on(self, worker):
+        """Between two steps; False at the end."""
+        with self.lock:
+            worker.resting = True
+            self.changed.wait_for(lambda: self.over or not self.paused)
+            worker.resting = False
+            return not self.over
 
     def kill(self, *pids):
         """Returns the writes that were under way."""
@@ -76,10 +101,11 @@ class Worker(threading.Thread):
         super().__init__(daemon=True)
         self.ledger = ledger
         self.error = None
+        self.resting = False
 
     def run(self):
         try:
-            while not self.ledger.over:
+            while self.ledger.may_go_on(self):
                 self.step()
         except BaseException as e:  # noqa: B036
             self.error = e
@@ -89,6 +115,10 @@ class Worker(threading.Thread):
         assert not self.is_alive(), f"{self} does not end"
         if self.error:
             raise self.error
+        self.leave()
+
+    def leave(self):
+        """Its connection, if there is one."""
 
 
 class Sender(Worker):
@@ -115,54 +145,79 @@ class Sender(Worker):
             self.again += 1
         self.stored += 1
 
+    def leave(self):
+        self.lmtp.close()
 
-class Flagger(Worker):
-    """Writes keyword k<n> in the place of k<n-1>, one after the other."""
 
-    def __init__(self, server, ledger, account, account_id, email):
+class Client(Worker):
+    """Writes keyword k<n> in the place of k<n-1>, until that is known to be done,
+    then a draft, once: so one after the other."""
+
+    def __init__(self, server, ledger, account, api, name, email):
         super().__init__(ledger)
+        self.kind, self.carrier = name.split("-")
         self.server = server
         self.account = account
-        self.account_id = account_id
+        self.account_id = api.account_id
+        self.box = api.mailboxes()["drafts"]
+        self.who = name
         self.email = email
-        self.n = 0
-        self.ws = None
-        self.again = 0
+        self.line = None
+        self.flags = self.again = 0
+        self.drafts = {"known": [], UNKNOWN: []}
+        self.at = 0
 
     def step(self):
-        patch = {f"keywords/k{self.n + 1}": True}
-        if self.n:
-            patch[f"keywords/k{self.n}"] = None
-        call = ["Email/set", {"accountId": self.account_id,
-                              "update": {self.email: patch}}, "s"]
-        while not self.attempt(call):
+        patch = {f"keywords/k{self.flags + 1}": True}
+        if self.flags:
+            patch[f"keywords/k{self.flags}"] = None
+        while not self.attempt(update={self.email: patch}):
             self.again += 1
-        self.n += 1
+        self.flags += 1
+        n = sum(len(d) for d in self.drafts.values())
+        known = self.attempt(create={"d": {
+            "mailboxIds": {self.box: True}, "keywords": {"$draft": True},
+            "subject": f"draft-{self.who}-{n}",
+            "textBody": [{"partId": "t", "type": "text/plain"}],
+            "bodyValues": {"t": {"value": "Hello there."}}}})
+        self.drafts["known" if known else UNKNOWN].append(n)
 
-    def attempt(self, call):
+    def leave(self):
+        if self.line:
+            self.line.close()
+        self.line = None
+
+    def attempt(self, **change):
+        """What it led to; None when that is not known."""
         number = None
+        answer = {}
         try:
-            if not self.ws:
-                self.ws = WsApi(self.server, self.account,
-                                aid=self.account_id)
+            if not self.line:
+                self.line = LINES[self.kind](self.server, self.account,
+                                             self.carrier)
             number = self.ledger.begin()
-            answer = self.ws.request([call])
-        except Exception:  # the connection is gone: nothing is known
-            if self.ws and not self.ws.closed:
-                raise
-            self.ws = None
-            answer = None
-        known = answer and answer["@type"] == "Response"
+            answer = self.line.ask([["Email/set", {
+                "accountId": self.account_id, **change}, "s"]])
+        except GONE:
+            self.leave()
+        except AssertionError as e:
+            assert number is None and e.args == (503,), e  # not now
+        known = "methodResponses" in answer
         if number:
             self.ledger.end(number, "known" if known else UNKNOWN)
-        if not answer:
-            return False
         if not known:
-            assert answer["status"] == 503, answer
-            return False
+            assert not answer or answer["status"] == 503, answer
+            return None
         (name, got, _), = answer["methodResponses"]
-        assert name == "Email/set" and self.email in got["updated"], answer
-        return True
+        assert name == "Email/set" and (got["updated"] or got["created"]), got
+        self.see(got["oldState"])
+        self.see(got["newState"])
+        return got
+
+    def see(self, state):
+        n = fault.modseq(state)
+        assert n >= self.at, f"Email went back from {self.at} to {state}"
+        self.at = n
 
 
 class Reader(Worker):
@@ -203,6 +258,10 @@ class Reader(Worker):
         self.see("Mailbox", box["state"])
         self.reads += 1
 
+    def leave(self):
+        if self.ws:
+            self.ws.close()
+
     def see(self, kind, state):
         n = fault.modseq(state)
         assert n >= self.at.get(kind, 0), f"{kind} went back to {state}"
@@ -210,78 +269,199 @@ class Reader(Worker):
 
 
 class Scene:
+    """Everybody of one account."""
+
     def __init__(self, server):
         self.server = server
         self.account = server.add_account()
         self.api = HttpApi(server, self.account)
         self.ledger = Ledger()
-        for i in range(FLAGGERS):
+        names = [f"{kind}-{carrier}" for kind in LINES for carrier in CARRIERS]
+        for i in range(len(names)):
             deliver(server, self.account.name, subject=f"flag-{i}")
         emails = self.api.emails()
-        assert len(emails) == FLAGGERS
-        base = fault.states(self.api)
+        assert len(emails) == len(names)
         aid = self.api.account_id
-        self.watchers = [fault.Watcher(server, self.account, aid, base, types)
-                         for types in (None, None, ["Email"], ["Mailbox"],
-                                       None, None)]
+        self.watchers = self.watch(fault.states(self.api))
         self.senders = [Sender(server, self.ledger, f"s{i}", self.account.name)
                         for i in range(SENDERS)]
-        self.flaggers = [Flagger(server, self.ledger, self.account, aid, e)
-                         for e in emails]
+        self.clients = [Client(server, self.ledger, self.account, self.api, n,
+                               e) for n, e in zip(names, emails)]
         self.readers = [Reader(server, self.ledger, self.account, aid)]
-        self.all = self.senders + self.flaggers + self.readers
+        self.all = self.senders + self.clients + self.readers
         for w in self.all:
             w.start()
+
+    def watch(self, base):
+        """Of each carrier one that watches all types, and some that do not."""
+        def one(make, carrier, types=None):
+            return make(self.server, self.account, self.api.account_id, base,
+                        types, carrier=carrier)
+        both = (fault.Watcher, fault.SourceWatcher)
+        return [one(make, c) for c in CARRIERS for make in both] + [
+            one(make, "plain", [t]) for make, t in zip(
+                both, ("Email", "Mailbox"))]
 
     def check_alive(self):
         for w in self.all:
             if w.error:
                 raise w.error
+        for w in self.watchers:
+            assert not w.error, repr(w.error)
 
     def finish(self):
-        self.ledger.over = True
+        self.ledger.end_all()
         for w in self.all:
             w.finish()
         self.api.close()
         self.api = HttpApi(self.server, self.account)
 
+    @contextlib.contextmanager
+    def quiet(self):
+        """Nobody writes or reads, and nobody's connection is on its way."""
+        with self.ledger.pause():
+            harness.wait_for("all are at rest", lambda: all(
+                w.resting or w.error for w in self.all))
+            self.check_alive()
+            newest = self.newest()
+            for w in self.watchers:
+                w.wait_told({t: newest[t] for t in w.types or newest})
+            yield
+
+    def newest(self):
+        api = HttpApi(self.server, self.account)
+        try:
+            return fault.states(api)
+        finally:
+            api.close()
+
     def check_writes(self):
-        got = [s for s in fault.subjects(self.api) if s.startswith("mark-")]
-        want = [f"mark-{s.who}-{n}" for s in self.senders
-                for n in range(s.stored)]
-        assert len(set(got)) == len(got), "a delivery is there twice: %s" % [
-            s for s in set(got) if got.count(s) > 1]
-        assert not set(want) - set(got), "acknowledged and not there"
-        assert not set(got) - set(want), "not acknowledged and kept for nothing"
+        got = Counter(s for s in fault.subjects(self.api)
+                      if not s.startswith("flag-"))
+        want = {f"mark-{s.who}-{n}" for s in self.senders
+                for n in range(s.stored)}
+        maybe = set()
+        for c in self.clients:
+            assert c.drafts["known"]
+            want |= {f"draft-{c.who}-{n}" for n in c.drafts["known"]}
+            maybe |= {f"draft-{c.who}-{n}" for n in c.drafts[UNKNOWN]}
+        assert not [s for s in got if got[s] > 1], "there twice"
+        assert not want - set(got), "acknowledged and not there"
+        assert not set(got) - want - maybe, "nobody knows of it"
         emails = self.api.call("Email/get", {
-            "ids": [f.email for f in self.flaggers],
+            "ids": [c.email for c in self.clients],
             "properties": ["keywords"]})["list"]
         keywords = {e["id"]: set(e["keywords"]) for e in emails}
-        for f in self.flaggers:
-            assert f.n > 0
-            assert keywords[f.email] == {f"k{f.n}"}, (f.n, keywords)
+        for c in self.clients:
+            assert c.flags > 0
+            assert keywords[c.email] == {f"k{c.flags}"}, (c.flags, keywords)
 
     def check_watchers(self):
         newest = fault.states(self.api)
         for w in self.watchers:
-            mine = {t: newest[t] for t in w.types or newest}
-            w.wait_told(mine)
+            w.wait_told({t: newest[t] for t in w.types or newest})
 
 
-def kill_counted(scene, choose):
-    """One kill that counts, of all these (name, index) at once. choose(n) says
-    which, at the n-th try: all writers may be another worker's."""
-    server = scene.server
-    for n in range(30):
-        old = {r: fault.wait_settled(server, *r) for r in choose(n)}
-        under_way = scene.ledger.kill(*old.values())
-        for r, pid in old.items():
-            fault.up_again(server, *r, pid)
-        unanswered = scene.ledger.unanswered(under_way)
-        scene.check_alive()
-        if unanswered:
-            return unanswered
-    raise AssertionError("every kill came after the answers")
+class Killer:
+    """Kills that count."""
+
+    def __init__(self, scene):
+        self.scene = scene
+        self.server = scene.server
+        self.counted = Counter()
+        self.fewest = 1000
+        self.retried = 0
+        self.short = Counter()
+
+    def settled(self, who):
+        """Who keeps dying within a second waits before it is started again: so
+        every third life is longer."""
+        self.short[who] = (self.short[who] + 1) % 3
+        return fault.wait_settled(self.server, *who,
+                                  uptime=int(self.short[who] == 0))
+
+    def once(self, victims):
+        old = {who: self.settled(who) for who in victims}
+        under_way = self.scene.ledger.kill(*old.values())
+        for who, pid in old.items():
+            fault.up_again(self.server, *who, pid)
+        unanswered = self.scene.ledger.unanswered(under_way)
+        self.scene.check_alive()
+        # A worker's counters go with it: look after each death.
+        self.retried = max(self.retried, sum(
+            r["metrics"]["calls-retried"] for r in fault.roles(self.server)
+            if r["role"] == "worker"))
+        return unanswered
+
+    def kill(self, name):
+        """At another try another worker: all writers may be with the other."""
+        for n in range(self.counted[name], self.counted[name] + 30):
+            victims = {"store": [STORE], "worker": [("worker", n % 2)],
+                       "both": [STORE, ("worker", n % 2)]}[name]
+            unanswered = self.once(victims)
+            if unanswered:
+                self.counted[name] += 1
+                self.fewest = min(self.fewest, unanswered)
+                return
+        raise AssertionError("every kill came after the answers")
+
+
+STORE = ("store", 0)
+
+
+class Health:
+    """What processes hold that live on while others die."""
+
+    def __init__(self, scene, pids, growth=1 << 20):
+        self.scene = scene
+        self.pids = pids
+        self.growth = growth
+        with scene.quiet():
+            self.before = {pid: self.look(pid) for pid in pids}
+
+    def look(self, pid):
+        s = self.scene.server
+        held = proc.descriptors(pid, s.http, s.https, s.lmtp)
+        files = sum(held.pop(k) for k in list(held) if k.startswith("/")
+                    and not k.startswith("/memfd:"))
+        return held, files, proc.shared_maps(pid), proc.memory(pid)
+
+    def is_back(self, pid):
+        """A connection that was cut may be closed a moment later."""
+        held, files, maps, _ = self.look(pid)
+        was, _, maps_before, _ = self.before[pid]
+        return held <= was and files <= FILES and maps <= maps_before
+
+    def check(self):
+        with self.scene.quiet():
+            for pid in self.pids:
+                try:
+                    harness.wait_for("all is given back",
+                                     lambda p=pid: self.is_back(p))
+                except AssertionError:
+                    raise AssertionError((self.before[pid],
+                                          self.look(pid))) from None
+                grown = self.look(pid)[3] - self.before[pid][3]
+                assert grown < self.growth, f"{grown} bytes more"
+
+
+def all_kills(scene):
+    """First each in turn; then only workers, and the store lives on; then the
+    other way round."""
+    killer = Killer(scene)
+    for name in ["worker", "store"] * 11 + ["both"] * 4:
+        killer.kill(name)
+    master = Health(scene, [scene.server.proc.pid])
+    store = Health(scene, scene.server.pids("store"), CACHES)
+    for _ in range(37):
+        killer.kill("worker")
+    store.check()
+    workers = Health(scene, scene.server.pids("worker"))
+    for _ in range(37):
+        killer.kill("store")
+    workers.check()
+    master.check()
+    return killer
 
 
 @pytest.fixture(scope="module")
@@ -289,32 +469,20 @@ def ended():
     """All kills, and what is there afterwards: one story, looked at by several
     tests."""
     with harness.Server(allow_deaths=True, ws_throttle=50,
+                        event_source_throttle=50,
                         log_level="info") as server:
         scene = Scene(server)
-        counted = {"store": 0, "worker": 0, "both": 0}
-        fewest, retried = 1000, 0
-        for i in range(KILLS):
-            deaths = {"store": lambda n: [("store", 0)],
-                      "worker": lambda n: [("worker", (i + n) % 2)],
-                      "both": lambda n: [("store", 0), ("worker", i % 2)]}
-            for name, choose in deaths.items():
-                if name != "both" or i % 5 == 4:
-                    fewest = min(fewest, kill_counted(scene, choose))
-                    counted[name] += 1
-                    # A worker's counters go with it: look after each death.
-                    retried = max(retried, server.metric(
-                        "worker", "calls-retried"))
+        scene.killer = all_kills(scene)
         scene.finish()
-        scene.counted, scene.fewest = counted, fewest
-        scene.retried = retried
         yield scene
 
 
 def test_each_kill_falls_on_an_unanswered_write(ended):
-    assert ended.counted == {"store": KILLS, "worker": KILLS, "both": 4}
-    assert ended.fewest >= 1
+    assert ended.killer.counted == {"store": 48, "worker": 48, "both": 4}
+    assert ended.killer.fewest >= 1
     assert sum(s.again for s in ended.senders) > 0
-    assert sum(f.again for f in ended.flaggers) > 0
+    assert sum(c.again for c in ended.clients) > 0
+    assert any(c.drafts[UNKNOWN] for c in ended.clients)
 
 
 def test_acknowledged_writes_are_there_once(ended):
@@ -324,10 +492,10 @@ def test_acknowledged_writes_are_there_once(ended):
 def test_reads_are_asked_again(ended):
     """Each got an answer, none 503 (the reader looks)."""
     assert ended.readers[0].reads > 0
-    assert ended.retried > 0
+    assert ended.killer.retried > 0
 
 
-def test_connected_clients_end_with_the_newest_state(ended):
+def test_clients_of_every_carrier_end_with_the_newest_state(ended):
     ended.check_watchers()
     assert all(w.connections > 1 for w in ended.watchers)
 
@@ -341,5 +509,5 @@ def test_no_client_was_misled(ended):
     ended.server.stop()
     log = fault.change_log(ended.server, ended.account.name)
     for w in ended.watchers:
-        assert len(w.history.heard) > KILLS
+        assert len(w.history.heard) > 20
         w.history.check(log, w.types)
