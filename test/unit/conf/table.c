@@ -20,6 +20,7 @@ static const char full[] =
 	"auth-cache: 16\nhttp-timeout: 17\nrequest-cpu-limit: 18\n"
 	"upload-quota: 70000\nws-deflate: no\nws-deflate-memory: 21\n"
 	"tls-ticket-lifetime: 19\n"
+	"max-connections-per-account: 25\nmax-connections-per-address: 26\n"
 	"event-source-throttle: 21\n"
 	"ws-message-timeout: 20\n"
 	"login-failures-per-address: 22\nlogin-failures-per-account: 23\n"
