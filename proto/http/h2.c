@@ -365,25 +365,6 @@ void h2_take(struct h2_pool *p, struct conn *c, uint64_t id)
 	conn_set(c, &h2_conn_ops, h);
 }
 
-static void drain_one(struct h2 *h)
-{
-	struct h2_stream *st;
-
-	if (h->state != H2_OPEN || h->terminated)
-		return;
-	/* nghttp2 closes the connection with the last stream. */
-	if (nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE,
-		    nghttp2_session_get_last_proc_stream_id(h->ng),
-		    NGHTTP2_NO_ERROR, NULL, 0)) {
-		h2_abort(h);
-		return;
-	}
-	h2_flush_soon(h);
-	cds_list_for_each_entry (st, &h->streams, node)
-		if (st->s.ops && st->s.ops->on_drain && !st->reset)
-			st->s.ops->on_drain(&st->s);
-}
-
 void h2_drain(struct h2_pool *p)
 {
 	struct h2 *h;
@@ -391,7 +372,7 @@ void h2_drain(struct h2_pool *p)
 	p->draining = true;
 	/* None leaves the list before the loop goes on. */
 	cds_list_for_each_entry (h, &p->all, node)
-		drain_one(h);
+		h2_drain_begin(h);
 }
 
 void h2_reconfigure(struct h2_pool *p)

@@ -25,7 +25,8 @@ struct h2_pool *h2_pool_new(struct loop *l, const struct http_server *srv);
  * done. id: unique in this process.
  */
 void h2_take(struct h2_pool *p, struct conn *c, uint64_t id);
-/* GOAWAY: no further streams, those under way finish, all hear on_drain. */
+/* No further streams, those under way finish, all hear on_drain: a GOAWAY at once,
+ * a last one when the peer has read it (h2_drain.c). */
 void h2_drain(struct h2_pool *p);
 /* After conf_swap(): due times are computed anew. */
 void h2_reconfigure(struct h2_pool *p);

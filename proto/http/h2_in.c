@@ -259,6 +259,9 @@ static int on_begin_headers(
 	if (frame->hd.type != NGHTTP2_HEADERS ||
 		frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
+	if (h->drain_last) /* which may not have left yet */
+		return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE,
+			frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
 	st = stream_new(h, frame->hd.stream_id);
 	if (nghttp2_session_set_stream_user_data(ng, st->id, st)) {
 		h2_forget(st);
@@ -342,7 +345,12 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *up)
 	struct h2_stream *st = stream_of(h, frame->hd.stream_id);
 	bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
-	if (h->state != H2_OPEN || h->terminated || !st)
+	if (h->state != H2_OPEN || h->terminated)
+		return 0;
+	if (frame->hd.type == NGHTTP2_PING &&
+		frame->hd.flags & NGHTTP2_FLAG_ACK)
+		h2_ping_answered(h, &frame->ping);
+	if (!st)
 		return 0;
 	switch (frame->hd.type) {
 	case NGHTTP2_HEADERS:
@@ -392,6 +400,8 @@ static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *up)
 {
 	struct h2_stream *st = stream_of(up, frame->hd.stream_id);
 
+	if (frame->hd.type == NGHTTP2_GOAWAY)
+		h2_goaway_left(up, &frame->goaway);
 	if (st &&
 		(frame->hd.type == NGHTTP2_DATA ||
 			frame->hd.type == NGHTTP2_HEADERS) &&

@@ -1,7 +1,7 @@
 /*
  * struct h2 and struct h2_stream, and what their files ask of each other: h2.c
- * (life and output of a connection), h2_time.c (deadlines), h2_in.c (what
- * comes), h2_out.c (the stream seam: answers).
+ * (life and output of a connection), h2_drain.c (its end in order), h2_time.c
+ * (deadlines), h2_in.c (what comes), h2_out.c (the stream seam: answers).
  *
  * A stream has two ends of life: its server's, which on_done tells, and that on
  * the wire, which nghttp2 tells. H2S_DONE lies between: nobody listens, and
@@ -24,6 +24,7 @@
 #define H2_QUEUE 16384		     /* bytes unsent: the socket gets no more */
 #define H2_LINGER_MS 5000
 #define H2_DRAIN_LINGER_MS 500
+#define H2_DRAIN_MS 1000 /* between the first GOAWAY and the last, at most */
 
 enum h2_state {
 	H2_OPEN,
@@ -72,6 +73,7 @@ struct h2 {
 	struct defer flush; /* output */
 	struct timer timer;
 	uint64_t since_ms; /* without a stream; or unsent bytes are there */
+	uint64_t drain_ms; /* when the last GOAWAY is due; 0: it drains not */
 	uint32_t streams_n;
 	uint32_t pumps; /* how often output was looked at */
 	struct h2_budget budget;
@@ -80,6 +82,7 @@ struct h2 {
 	bool backed_up : 1;  /* the socket does not take all */
 	bool stuck : 1;	     /* and for long: see h2_time.c */
 	bool terminated : 1; /* nghttp2 ends it by GOAWAY */
+	bool drain_last : 1; /* the last GOAWAY is said: no stream any more */
 };
 
 struct h2_stream {
@@ -117,6 +120,7 @@ struct h2_stream {
 	bool out_full : 1; /* on_room is owed */
 	bool deferred : 1; /* nghttp2 waits for output */
 	bool reset : 1;	   /* RST_STREAM is on its way */
+	bool drains : 1;   /* it heard of the drain */
 };
 
 extern const struct stream_vt h2_stream_vt;
@@ -131,8 +135,18 @@ void h2_charge(struct h2 *h, enum h2_cost what);
 void h2_calm(struct h2 *h, const char *why);
 void h2_abort(struct h2 *h);
 
+/* h2_drain.c */
+void h2_drain_begin(struct h2 *h);
+void h2_goaway_left(struct h2 *h, const nghttp2_goaway *frame);
+void h2_ping_answered(struct h2 *h, const nghttp2_ping *frame);
+/* When the last GOAWAY must be said; UINT64_MAX: it is, or there is no drain. */
+uint64_t h2_drain_due(const struct h2 *h);
+void h2_drain_late(struct h2 *h);
+
 /* h2_time.c */
 uint64_t h2_timeout_ms(void);
+/* Deadlines are looked at then, if not before. */
+void h2_wake_by(struct h2 *h, uint64_t due_ms);
 /* Something has a deadline from now on: one timeout, or linger, away. */
 void h2_watch(struct h2 *h);
 void h2_on_timer(struct timer *t);

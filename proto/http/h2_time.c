@@ -15,14 +15,17 @@ uint64_t h2_timeout_ms(void)
 	return conf_get()->http_timeout * 1000;
 }
 
+void h2_wake_by(struct h2 *h, uint64_t due_ms)
+{
+	if (h->state == H2_OPEN &&
+		(!timer_is_set(&h->timer) || h->timer.due_ms > due_ms))
+		timer_set(h->pool->loop, &h->timer, due_ms);
+}
+
 void h2_watch(struct h2 *h)
 {
-	uint64_t due = loop_now_ms(h->pool->loop) +
-		       min_of(h2_timeout_ms(), (uint64_t)H2_LINGER_MS);
-
-	if (h->state == H2_OPEN &&
-		(!timer_is_set(&h->timer) || h->timer.due_ms > due))
-		timer_set(h->pool->loop, &h->timer, due);
+	h2_wake_by(h, loop_now_ms(h->pool->loop) +
+			      min_of(h2_timeout_ms(), (uint64_t)H2_LINGER_MS));
 }
 
 /* A request: its body must come, its answer must go. */
@@ -130,9 +133,12 @@ void h2_on_timer(struct timer *t)
 	struct h2 *h = container_of(t, struct h2, timer);
 	uint64_t now = loop_now_ms(h->pool->loop), due;
 
+	if (h2_drain_due(h) <= now)
+		h2_drain_late(h);
 	if (conn_due(h) <= now && conn_late(h))
 		return;
 	due = min_of(look_at_streams(h, now), conn_due(h));
+	due = min_of(due, h2_drain_due(h));
 	if (h->state == H2_OPEN && due != NEVER)
 		timer_set(h->pool->loop, t, max_of(due, now + 1));
 }

@@ -2,15 +2,19 @@
 asserts the exit status 0, a bound, and a clean log at every test's end; here are
 the details."""
 
+import json
 import os
 import signal
+import struct
+import threading
 
 import pytest
 
+from h2conn import H2
 from harness import Server, wait_for
-from jmap import USING, HttpApi, WsApi
+from jmap import CORE, USING, HttpApi, WsApi
 from mail import RawLmtp, message
-from raw import Raw
+from raw import Raw, basic
 from rawws import RawWs
 
 
@@ -75,6 +79,118 @@ def test_idle_http_connections_do_not_hold_it_up(server):
         half.rest()
     api.close()
 
+
+# ---- HTTP/2 (RFC 9113 6.8): GOAWAY, a round trip, GOAWAY ----
+
+def read_frame(c):
+    head = c.take(9)
+    return head + c.take(int.from_bytes(head[:3], "big"))
+
+
+def goaway(last):
+    return b"\0\0\x08\x07\0\0\0\0\0" + struct.pack(">II", last, 0)
+
+
+PING = b"\0\0\x08\x06%c\0\0\0\0draining"
+
+
+def test_what_crosses_the_first_goaway_is_answered(server):
+    """Byte by byte: a notice that names no stream and a PING, whose answer brings
+    the name of the last."""
+    with Raw(server.http) as c:
+        c.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        # Its SETTINGS, the acknowledgement of ours, WINDOW_UPDATE.
+        assert [read_frame(c)[3] for _ in range(3)] == [4, 4, 8]
+        server.proc.send_signal(signal.SIGTERM)
+        assert read_frame(c) == goaway(2**31 - 1)
+        assert read_frame(c) == PING % 0
+        # :method GET, :scheme http, :path /healthz, :authority x (RFC 7541)
+        block = b"\x82\x86\x44\x08/healthz\x41\x01x"
+        c.send(struct.pack(">I", len(block))[1:] + b"\1\5\0\0\0\1" + block)
+        c.send(PING % 1)
+        c.buf = c.rest()
+        rest = []
+        while c.buf:
+            rest.append(read_frame(c))
+        assert [f for f in rest if f[3] == 7] == [goaway(1)]
+        assert [f[9:] for f in rest if f[3] == 0] == [b"ok\n"]
+    server.ended()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_idle_http2_connection_does_not_hold_it_up(server, answers):
+    """Nor one that does not answer the PING: it is given up after a second."""
+    with H2(server.https, tls=True) as c:
+        assert c.get("/healthz").status == 200
+        server.proc.send_signal(signal.SIGTERM)
+        if answers:
+            c.rest()
+            c.close()
+        server.ended()
+        if not answers:
+            c.rest()
+        assert c.goaways == [(0, 2**31 - 1), (0, 1)]
+    assert server.log().count("drained left=0") == 2
+
+
+class Hammer(threading.Thread):
+    """Requests over one HTTP/2 connection, three at a time, until the server
+    wants no more; then the answers that are left."""
+
+    def __init__(self, server, account, tls):
+        super().__init__(daemon=True)
+        self.server, self.tls = server, tls
+        self.fields = {"Authorization": basic(account.name, account.token),
+                       "Content_Type": "application/json"}
+        self.begun = 0
+        self.answers = []
+        self.goaways = None
+        self.error = None
+        self.start()
+
+    def ask(self, c):
+        self.begun += 1
+        return c.send("POST", "/jmap/api", json.dumps({
+            "using": [CORE], "methodCalls": [
+                ["Core/echo", {"n": self.begun}, "0"]]}), **self.fields)
+
+    def answer(self, c, sid):
+        r = c.response(sid)
+        assert r.status == 200, (r.status, r.body)
+        self.answers.append(json.loads(r.body)["methodResponses"][0][1]["n"])
+
+    def run(self):
+        try:
+            with H2(self.server.https if self.tls else self.server.http,
+                    self.tls) as c:
+                under_way = []
+                while not c.goaway:
+                    while len(under_way) < 3:
+                        under_way.append(self.ask(c))
+                    self.answer(c, under_way.pop(0))
+                for sid in under_way:
+                    self.answer(c, sid)
+                c.rest()
+                self.goaways = c.goaways
+        except BaseException as e:
+            self.error = e
+
+
+def test_a_stop_under_http2_load_loses_no_request(server):
+    account = server.add_account()
+    hammers = [Hammer(server, account, tls) for tls in (False, True) * 2]
+    wait_for("a load", lambda: all(
+        h.begun > 20 or h.error for h in hammers))
+    server.stop()
+    for h in hammers:
+        h.join()
+        assert h.error is None, h.error
+        assert h.answers == list(range(1, h.begun + 1))
+        assert h.goaways == [(0, 2**31 - 1), (0, 2 * h.begun - 1)]
+    assert server.log().count("drained left=0") == 2
+
+
+# ---- LMTP ----
 
 def test_lmtp_is_told_to_come_again(server):
     account = server.add_account()

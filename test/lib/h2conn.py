@@ -47,7 +47,8 @@ class H2:
             header_encoding="utf-8", validate_outbound_headers=False,
             normalize_outbound_headers=strict))
         self.streams = {}
-        self.goaway = None  # (error code, last stream)
+        self.goaway = None  # (error code, last stream), the newest
+        self.goaways = []
         self.closed = False
         self.settled = False
         self.pongs = []
@@ -91,7 +92,7 @@ class H2:
         for frame in self.frames():
             for event in self.h2.receive_data(frame):
                 self.on_event(event)
-            if self.goaway and self.goaway[0] == 0:
+            if self.ending():
                 # Streams that began before finish (RFC 9113 6.8); python3-h2
                 # takes a GOAWAY for the end of all.
                 self.h2.state_machine.state = ConnectionState.CLIENT_OPEN
@@ -99,6 +100,10 @@ class H2:
             self.flush()
         except (ConnectionError, ssl.SSLError):
             pass
+
+    def ending(self):
+        """The server asked for no more streams, and nothing is wrong."""
+        return self.goaway is not None and self.goaway[0] == 0
 
     def frames(self):
         """Those that are whole, each by itself."""
@@ -128,6 +133,7 @@ class H2:
             s.reset = int(e.error_code)
         elif isinstance(e, h2.events.ConnectionTerminated):
             self.goaway = (int(e.error_code), e.last_stream_id)
+            self.goaways.append(self.goaway)
         elif isinstance(e, h2.events.RemoteSettingsChanged):
             self.settled = True
         elif isinstance(e, h2.events.PingAckReceived):

@@ -387,8 +387,8 @@ def test_the_end_of_the_server_is_told_to_each_stream(tls):
             c.body(sid, " ")
             healthy(c)
             s.proc.send_signal(signal.SIGTERM)
-            c.until(lambda: c.goaway)
-            assert c.goaway == (0, sid + 2)
+            c.until(lambda: len(c.goaways) == 2)
+            assert c.goaways == [(0, 2**31 - 1), (0, sid + 2)]
             ws.expect_close(1001)
             c.body(sid, echo(), end=True)
             assert c.response(sid).status == 200

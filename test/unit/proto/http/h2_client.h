@@ -31,6 +31,9 @@ static struct {
 	struct buf out; /* unsent */
 	bool eof, goaway;
 	uint32_t goaway_code;
+	struct buf in; /* of a frame in pieces: see count() */
+	int32_t goaway_last;
+	unsigned goaways, pings;
 	int32_t last; /* of the streams it opened */
 	struct {
 		struct buf body;
@@ -175,6 +178,7 @@ static inline void disconnect_client(void)
 	cl.fd = -1;
 	nghttp2_session_del(cl.ng);
 	buf_fini(&cl.out);
+	buf_fini(&cl.in);
 	for (int i = 0; i < STREAMS; i++)
 		buf_fini(&cl.st[i].body);
 	memset(&cl, 0, sizeof(cl));
@@ -204,29 +208,62 @@ static inline int teardown(void **state)
 	return 0;
 }
 
-static inline void talk(void)
+/* Of what ends a connection nghttp2 tells a client without streams nothing. */
+static inline void count(const char *p, size_t n)
+{
+	const uint8_t *f;
+	size_t len;
+
+	buf_add(&cl.in, p, n);
+	while (cl.in.n >= 9) {
+		f = (const uint8_t *)cl.in.p;
+		len = 9 + ((size_t)f[0] << 16 | (size_t)f[1] << 8 | f[2]);
+		if (cl.in.n < len)
+			break;
+		cl.pings += f[3] == NGHTTP2_PING && !f[4];
+		if (f[3] == NGHTTP2_GOAWAY) {
+			cl.goaways++;
+			cl.goaway_last =
+				(int32_t)((uint32_t)f[9] << 24 |
+					  (uint32_t)f[10] << 16 |
+					  (uint32_t)f[11] << 8 | f[12]);
+		}
+		buf_drop(&cl.in, len);
+	}
+}
+
+static inline void listen_to(void)
 {
 	char in[65536];
+	ssize_t n;
+
+	while (!cl.eof) {
+		n = recv(cl.fd, in, sizeof(in), 0);
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n <= 0) {
+			cl.eof = true;
+			break;
+		}
+		count(in, (size_t)n);
+		assert_int_equal(nghttp2_session_mem_recv(
+					 cl.ng, (uint8_t *)in, (size_t)n),
+			n);
+	}
+}
+
+static inline void talk(void)
+{
 	const uint8_t *p;
 	ssize_t n;
 
-	while (cl.out.n < sizeof(in) &&
+	while (cl.out.n < 65536 &&
 		(n = nghttp2_session_mem_send(cl.ng, &p)) > 0)
 		buf_add(&cl.out, p, (size_t)n);
 	n = send(cl.fd, cl.out.p, cl.out.n, MSG_NOSIGNAL);
 	if (n > 0)
 		buf_drop(&cl.out, (size_t)n);
-	while (!cl.eof) {
-		n = recv(cl.fd, in, sizeof(in), 0);
-		if (n < 0 && errno == EAGAIN)
-			break;
-		if (n <= 0)
-			cl.eof = true;
-		else
-			assert_int_equal(nghttp2_session_mem_recv(cl.ng,
-						 (uint8_t *)in, (size_t)n),
-				n);
-	}
+	listen_to();
 }
 
 static inline void settle(void)

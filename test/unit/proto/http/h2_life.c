@@ -23,6 +23,7 @@ static void drain_lets_streams_finish_and_closes(void **state)
 	answer_body(app.s);
 	turn_until(cl.eof);
 	assert_int_equal(cl.st[id].status, 200);
+	assert_int_equal(cl.goaway_last, id);
 }
 
 static void drain_closes_the_idle(void **state)
@@ -30,7 +31,76 @@ static void drain_closes_the_idle(void **state)
 	answered(get("/hi"), 200, "");
 	h2_drain(pool);
 	turn_until(cl.eof);
-	assert_true(cl.goaway);
+	assert_int_equal(cl.goaways, 2);
+	assert_int_equal(cl.goaway_last, cl.last);
+}
+
+/* The client has heard the notice, and its answer to the PING has not left. */
+static void heard_of_drain(void)
+{
+	settle();
+	h2_drain(pool);
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(loop_turn(loop, 0, NULL), 0);
+	listen_to();
+	assert_int_equal(cl.goaways, 1);
+	assert_int_equal(cl.goaway_last, INT32_MAX);
+	assert_int_equal(cl.pings, 1);
+}
+
+static void what_crosses_the_first_goaway_is_served(void **state)
+{
+	int32_t id;
+
+	settle();
+	app.answer_late = true;
+	id = get("/crosses");
+	h2_drain(pool);
+	turn_until(cl.goaways == 2);
+	assert_int_equal(cl.goaway_last, id);
+	assert_int_equal(app.drains, 1); /* told once, at the last one */
+	answer_body(app.s);
+	turn_until(cl.eof);
+	assert_int_equal(cl.st[id].status, 200);
+}
+
+static void the_last_goaway_waits_for_the_answer_to_its_ping(void **state)
+{
+	heard_of_drain();
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(loop_turn(loop, 0, NULL), 0);
+	listen_to();
+	assert_int_equal(cl.goaways, 1);
+	turn_until(cl.eof);
+	assert_int_equal(cl.goaways, 2);
+	assert_int_equal(cl.goaway_last, 0);
+}
+
+static void another_ping_is_no_answer(void **state)
+{
+	static const uint8_t raw[] = {0, 0, 8, NGHTTP2_PING, NGHTTP2_FLAG_ACK,
+		0, 0, 0, 0, 'D', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
+
+	heard_of_drain();
+	assert_int_equal(send(cl.fd, raw, sizeof(raw), 0), sizeof(raw));
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(loop_turn(loop, 0, NULL), 0);
+	listen_to();
+	assert_int_equal(cl.goaways, 1);
+}
+
+static void the_last_goaway_comes_without_an_answer(void **state)
+{
+	heard_of_drain();
+	while (cl.goaways < 2) {
+		assert_int_equal(loop_turn(loop, 20, NULL), 0);
+		listen_to();
+	}
+	assert_int_equal(cl.goaway_last, 0);
+	while (!cl.eof) {
+		assert_int_equal(loop_turn(loop, 20, NULL), 0);
+		listen_to();
+	}
 }
 
 /* Deadlines. A timeout of 0 s is due at once: these tests wait for nothing. */
@@ -149,6 +219,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(drain_lets_streams_finish_and_closes),
 		T(drain_closes_the_idle),
+		T(what_crosses_the_first_goaway_is_served),
+		T(the_last_goaway_waits_for_the_answer_to_its_ping),
+		T(another_ping_is_no_answer),
+		T(the_last_goaway_comes_without_an_answer),
 		T(an_unfinished_body_is_408),
 		T(output_that_does_not_move_is_cancelled),
 		T(an_idle_connection_is_told_and_closed),
