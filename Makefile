@@ -131,6 +131,8 @@ install: all
 	for m in jmapd.8 jmapd.conf.5 jmapctl.1; do install -D -m 644 \
 		$(BUILD)/man/$$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$m \
 		|| exit 1; done
+	install -D -m 644 conf/fail2ban-jmapd.conf \
+		$(DESTDIR)$(PREFIX)/share/doc/jmapd/fail2ban-jmapd.conf
 	[ -e $(DESTDIR)/etc/jmapd.conf ] || \
 		install -D -m 644 conf/jmapd.conf $(DESTDIR)/etc/jmapd.conf
 

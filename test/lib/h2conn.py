@@ -37,8 +37,9 @@ class H2:
     """One connection. With hold=True the windows stay closed as data comes."""
 
     def __init__(self, port, tls=False, hold=False, settings=None, rcvbuf=None,
-                 strict=True):
-        self.raw = Raw(port, tls, rcvbuf, alpn_context("h2") if tls else None)
+                 strict=True, source=None):
+        self.raw = Raw(port, tls, rcvbuf, alpn_context("h2") if tls else None,
+                       source)
         if tls:
             assert self.raw.sock.selected_alpn_protocol() == "h2"
         self.scheme = "https" if tls else "http"

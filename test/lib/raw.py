@@ -35,8 +35,10 @@ def basic(user, password):
 class Raw:
     """One connection."""
 
-    def __init__(self, port, tls=False, rcvbuf=None, context=None):
+    def __init__(self, port, tls=False, rcvbuf=None, context=None, source=None):
         s = socket.socket()
+        if source:
+            s.bind((source, 0))
         if rcvbuf:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         s.settimeout(DEADLINE)
