@@ -129,6 +129,8 @@ class Server:
         }
         if os.geteuid() == 0:
             self.options["user"] = "nobody"
+        if UNDER:  # it makes system calls of its own
+            self.options["sandbox"] = "no"
         self.configure(**options)
         if start:
             try:
@@ -181,13 +183,16 @@ class Server:
 
     # ---- life ----
 
+    def environment(self):
+        return {"JMAPD_EXE": JMAPD} if UNDER else {}
+
     def spawn(self, *args):
         with open(self.log_path, "ab") as log:
             self.proc = subprocess.Popen(
                 [*UNDER, JMAPD, "-c", self.conf_path, *args], stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL, cwd=self.dir,
-                env={**os.environ, "JMAPD_EXE": JMAPD} if UNDER else None,
+                env={**os.environ, **self.environment()},
                 start_new_session=True)  # Ctrl-C is ours to pass on
 
     def start(self):

@@ -1,0 +1,61 @@
+"""The power is cut while mail comes, flags change and uploads end: whatever the disk
+had forgotten, a server started on what is left holds all that was acknowledged."""
+
+import random
+
+import disk
+import harness
+import world as worlds
+from mail import deliver
+from world import World
+
+CUTS = 12
+KINDS = [False, True, 0.5, 0.1]  # what is left of what was not synced
+
+
+def check_image(world, cut, write, kind, coin):
+    server = harness.Server(start=False, log_level="info")
+    try:
+        data = server.options["data-dir"]
+        write(data, kind if isinstance(kind, bool)
+              else lambda: coin.random() < kind)
+        disk.give_away(data)
+        with server.start():
+            n = worlds.check_all(world, server, cut)
+            deliver(server, world.account.name)  # and it goes on
+            server.stop()
+            worlds.check_databases(data)
+    finally:
+        server.remove()
+    return n
+
+
+def places(world, coin):
+    """Right behind an acknowledgement, amid a checkpoint, anywhere."""
+    acks = [said.at for said in [*world.messages.values(), *world.uploads,
+                                 *world.accounts[1:]] if said.at]
+    first = world.accounts[0].at
+    anywhere, pages, main = [], [], set()
+    for at, (op, inode, *_), path, _, _ in disk.records(world.server.journal):
+        if path.endswith("/mail.db"):
+            main.add(inode)
+        if at > first:
+            anywhere.append(at)
+            if inode in main and op in (disk.WRITE, disk.SYNC):
+                pages.append(at)
+    assert len(pages) > 100, "no checkpoint was made"
+    return [coin.choice(kind) for _ in range(CUTS // 3)
+            for kind in (acks, pages, anywhere)]
+
+
+def test_a_power_cut_loses_nothing_that_was_acknowledged():
+    coin = random.Random(5)
+    with disk.Disk(sync_us=300, log_level="info") as server:
+        world = World(server, deliveries=600, changes=150, uploads=60,
+                      drafts=60, accounts=3)
+        world.load()
+        assert world.told
+        images = disk.images(server.journal, places(world, coin))
+        found = [check_image(world, cut, write, KINDS[i % len(KINDS)], coin)
+                 for i, (cut, write) in enumerate(images)]
+    assert len(found) == CUTS and found[-1] > found[0] > 0
