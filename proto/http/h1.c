@@ -3,7 +3,6 @@
  */
 #include "proto/http/h1.h"
 
-#include "conf/conf.h"
 #include "core/base/metrics.h"
 #include "proto/http/h1_priv.h"
 
@@ -25,16 +24,15 @@ void h1_to(struct h1 *h, enum h1_state next)
 	h->state = (uint8_t)next;
 }
 
-uint64_t h1_timeout_ms(void)
+static uint64_t timeout_ms(const struct h1 *h)
 {
-	return conf_get()->http_timeout * 1000;
+	return http_timeout_ms(&h->share);
 }
 
 void h1_arm(struct h1 *h)
 {
 	h->q->since_ms = loop_now_ms(h->pool->loop);
-	timer_set(
-		h->pool->loop, &h->q->timer, h->q->since_ms + h1_timeout_ms());
+	timer_set(h->pool->loop, &h->q->timer, h->q->since_ms + timeout_ms(h));
 }
 
 void h1_hold(struct h1 *h)
@@ -138,7 +136,7 @@ void h1_finish_soon(struct h1 *h)
 static void stream_timer(struct h1 *h)
 {
 	struct h1_req *q = h->q;
-	uint64_t now = loop_now_ms(h->pool->loop), limit = h1_timeout_ms();
+	uint64_t now = loop_now_ms(h->pool->loop), limit = timeout_ms(h);
 	uint64_t due = now + limit;
 
 	if (conn_unsent(h->c)) {
@@ -163,7 +161,7 @@ static void stream_timer(struct h1 *h)
 static void on_timer(struct timer *t)
 {
 	struct h1 *h = container_of(t, struct h1_req, timer)->h;
-	uint64_t due = h->q->since_ms + h1_timeout_ms();
+	uint64_t due = h->q->since_ms + timeout_ms(h);
 
 	/* A reload may have made it longer; a drain does not wait so long. */
 	if (h->state < H1_STREAM && !h->pool->draining &&
@@ -246,6 +244,7 @@ static void on_closed(struct conn *c, enum conn_end why)
 	cds_list_del(&h->node);
 	p->n--;
 	metrics_add(METRIC_CONNECTIONS, -1);
+	crowd_leave(p->srv.crowd, CROWD_ADDRESS, &h->share.place);
 	h1_req_drop(h);
 	if (ops)
 		ops->on_done(&h->s, clean);
@@ -272,13 +271,13 @@ struct h1_pool *h1_pool_new(struct loop *l, const struct http_server *srv)
 	return p;
 }
 
-void h1_take(struct h1_pool *p, struct conn *c, uint64_t id)
+void h1_take(struct h1_pool *p, struct conn *c, const struct http_share *share)
 {
 	struct h1 *h = mem_new(sizeof(*h));
 
 	h->s.vt = &h1_stream_vt;
 	h->s.share = &h->share;
-	h->share.id = id;
+	h->share = *share;
 	h->c = c;
 	h->pool = p;
 	h->out_ms = loop_now_ms(p->loop);

@@ -18,8 +18,8 @@ struct h1;
 /* All HTTP/1.1 connections of a worker, so that they can be drained. */
 struct h1_pool;
 struct h1_pool *h1_pool_new(struct loop *l, const struct http_server *srv);
-/* A new client, past its handshake if TLS; id: unique in this process. */
-void h1_take(struct h1_pool *p, struct conn *c, uint64_t id);
+/* A new client, past its handshake if TLS. Its place in the crowd goes along. */
+void h1_take(struct h1_pool *p, struct conn *c, const struct http_share *share);
 /* Idle ones close, requests under way finish with Connection: close, tunnels hear
  * on_drain. */
 void h1_drain(struct h1_pool *p);

@@ -61,7 +61,8 @@ static void start(struct h1 *h)
 	h->in_done = r.content_length == 0;
 	h->is_head = str_eq(r.method, STR("HEAD"));
 	h->http10 = q->head.http10;
-	h->close = q->head.close || (h->http10 && !q->head.keep_alive);
+	h->close = q->head.close || (h->http10 && !q->head.keep_alive) ||
+		   h->share.crowded;
 	h1_arm(h);
 	if (q->head.expect_other) {
 		h1_refuse(h, 417, "only 100-continue can be expected");

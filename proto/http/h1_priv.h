@@ -83,7 +83,6 @@ extern const struct stream_vt h1_stream_vt;
 
 /* Moves to another state; aborts on an edge that the life does not have. */
 void h1_to(struct h1 *h, enum h1_state next);
-uint64_t h1_timeout_ms(void);
 /* The timer fires one timeout from now. */
 void h1_arm(struct h1 *h);
 /* Stops reading, and reads on. */

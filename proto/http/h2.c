@@ -275,6 +275,7 @@ static void on_closed(struct conn *c, enum conn_end why)
 	p->n--;
 	metrics_add(METRIC_CONNECTIONS, -1);
 	metrics_add(METRIC_H2_CONNECTIONS, -1);
+	crowd_leave(p->srv.crowd, CROWD_ADDRESS, &h->share.place);
 	defer_init(&h->free, h2_free);
 	loop_defer(p->loop, &h->free, LOOP_FREE);
 	if (p->dying && !p->n)
@@ -337,7 +338,7 @@ static void keep_kernel_short(int fd)
 		return;
 }
 
-void h2_take(struct h2_pool *p, struct conn *c, uint64_t id)
+void h2_take(struct h2_pool *p, struct conn *c, const struct http_share *share)
 {
 	struct h2 *h = mem_new(sizeof(*h));
 	char peer[SOCK_TEXT_MAX];
@@ -346,7 +347,7 @@ void h2_take(struct h2_pool *p, struct conn *c, uint64_t id)
 	h->peer = mem_strdup(peer);
 	h->c = c;
 	h->pool = p;
-	h->share.id = id;
+	h->share = *share;
 	h->since_ms = loop_now_ms(p->loop);
 	h2_budget_init(&h->budget, h->since_ms);
 	CDS_INIT_LIST_HEAD(&h->streams);

@@ -22,9 +22,9 @@ struct h2_pool;
 struct h2_pool *h2_pool_new(struct loop *l, const struct http_server *srv);
 /*
  * A connection that begins with the client's preface; taken over, its handshake
- * done. id: unique in this process.
+ * done. Its place in the crowd goes along.
  */
-void h2_take(struct h2_pool *p, struct conn *c, uint64_t id);
+void h2_take(struct h2_pool *p, struct conn *c, const struct http_share *share);
 /* No further streams, those under way finish, all hear on_drain: a GOAWAY at once,
  * a last one when the peer has read it (h2_drain.c). */
 void h2_drain(struct h2_pool *p);

@@ -247,6 +247,8 @@ static void start(struct h2_stream *st, bool end)
 		if (head->expect_continue && !st->head_sent && !st->reset)
 			say_continue(st);
 	}
+	if (h->share.crowded) /* it has been told why */
+		h2_drain_begin(h);
 	head_drop(st);
 }
 

@@ -144,7 +144,6 @@ uint64_t h2_drain_due(const struct h2 *h);
 void h2_drain_late(struct h2 *h);
 
 /* h2_time.c */
-uint64_t h2_timeout_ms(void);
 /* Deadlines are looked at then, if not before. */
 void h2_wake_by(struct h2 *h, uint64_t due_ms);
 /* Something has a deadline from now on: one timeout, or linger, away. */

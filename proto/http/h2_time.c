@@ -3,16 +3,15 @@
  * nearest is due, looks at all of them, and sleeps again. None moves nearer but by
  * what calls h2_watch().
  */
-#include "conf/conf.h"
 #include "core/base/metrics.h"
 #include "proto/http/h2_priv.h"
 
 #define BODY_STEP 65536 /* bytes that buy another timeout */
 #define NEVER UINT64_MAX
 
-uint64_t h2_timeout_ms(void)
+static uint64_t timeout_ms(const struct h2 *h)
 {
-	return conf_get()->http_timeout * 1000;
+	return http_timeout_ms(&h->share);
 }
 
 void h2_wake_by(struct h2 *h, uint64_t due_ms)
@@ -25,13 +24,13 @@ void h2_wake_by(struct h2 *h, uint64_t due_ms)
 void h2_watch(struct h2 *h)
 {
 	h2_wake_by(h, loop_now_ms(h->pool->loop) +
-			      min_of(h2_timeout_ms(), (uint64_t)H2_LINGER_MS));
+			      min_of(timeout_ms(h), (uint64_t)H2_LINGER_MS));
 }
 
 /* A request: its body must come, its answer must go. */
 static uint64_t request_due(const struct h2_stream *st)
 {
-	uint64_t limit = h2_timeout_ms();
+	uint64_t limit = timeout_ms(st->h);
 
 	if (st->out.n)
 		return st->left_ms + limit;
@@ -53,7 +52,7 @@ static uint64_t stream_due(const struct h2_stream *st)
 		return NEVER;
 	switch ((enum h2_stream_state)st->state) {
 	case H2S_HEAD:
-		return st->since_ms + h2_timeout_ms();
+		return st->since_ms + timeout_ms(st->h);
 	case H2S_REQUEST:
 		return request_due(st);
 	case H2S_TUNNEL:
@@ -111,8 +110,8 @@ static uint64_t conn_due(const struct h2 *h)
 {
 	if (h->backed_up)
 		return max_of(h->since_ms, conn_last_out_ms(h->c)) +
-		       h2_timeout_ms();
-	return h->streams_n ? NEVER : h->since_ms + h2_timeout_ms();
+		       timeout_ms(h);
+	return h->streams_n ? NEVER : h->since_ms + timeout_ms(h);
 }
 
 /* False: it has another chance, as what was queued just now may yet leave. */

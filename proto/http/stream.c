@@ -4,10 +4,19 @@
  */
 #include "proto/http/stream.h"
 
+#include "conf/conf.h"
 #include "core/base/jw.h"
 
 /* A whole answer adds one field of its own to those of the caller. */
 #define RESPOND_FIELDS 16
+#define CROWDED_MS 5000 /* to ask, and be told that there are too many */
+
+uint64_t http_timeout_ms(const struct http_share *share)
+{
+	uint64_t ms = conf_get()->http_timeout * 1000;
+
+	return share->crowded ? min_of(ms, (uint64_t)CROWDED_MS) : ms;
+}
 
 void stream_respond(struct stream *s, unsigned status, const char *content_type,
 	const struct http_header *h, size_t n, struct str body)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/base/buf.h"
+#include "core/base/crowd.h"
 #include "core/io/loop.h"
 
 struct http_header {
@@ -43,7 +44,11 @@ struct http_share {
 	uint64_t id;	   /* of the connection, unique in this process */
 	unsigned requests; /* API requests under way on it */
 	unsigned uploads;
+	uint32_t place; /* of its address in the crowd (core/base/crowd.h) */
+	bool crowded;	/* over the cap: it is told so, and ends */
 };
+/* Any wait for the client of that connection; a crowded one gets little time. */
+uint64_t http_timeout_ms(const struct http_share *share);
 
 struct stream;
 
@@ -87,11 +92,15 @@ struct stream {
 	struct http_share *share;
 };
 
-/* Who answers requests. on_request must set s->ops, or respond at once. */
+/*
+ * Who answers requests. on_request must set s->ops, or respond at once. On a
+ * connection that is crowded it must refuse.
+ */
 struct http_server {
 	void (*on_request)(
 		void *ctx, struct stream *s, const struct http_request *r);
 	void *ctx;
+	struct crowd *crowd; /* counts connections by address; may be NULL */
 };
 
 /* A whole answer: status, fields, body. content_type NULL: no body. */

@@ -152,7 +152,8 @@ static void run(struct str in, size_t piece)
 	begun = ended = 0;
 	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
 		      fd) == 0);
-	h2_take(p, conn_new(l, fd[1], NULL, NULL, 0, NULL, NULL), 1);
+	h2_take(p, conn_new(l, fd[1], NULL, NULL, 0, NULL, NULL),
+		&(struct http_share){.id = 1});
 	say(l, fd[0], in, piece);
 	turns(l, fd[0], 4);
 	h2_drain(p);

@@ -47,7 +47,8 @@ static inline void connect_client(void)
 			0, fd),
 		0);
 	client = fd[0];
-	h1_take(pool, conn_new(loop, fd[1], NULL, NULL, 0, NULL, NULL), 1);
+	h1_take(pool, conn_new(loop, fd[1], NULL, NULL, 0, NULL, NULL),
+		&(struct http_share){.id = 1});
 }
 
 static inline int setup(void **state)

@@ -168,7 +168,8 @@ static inline void connect_client(bool hold, uint32_t window)
 			0, fd),
 		0);
 	cl.fd = fd[0];
-	h2_take(pool, conn_new(loop, fd[1], NULL, NULL, 0, NULL, NULL), 7);
+	h2_take(pool, conn_new(loop, fd[1], NULL, NULL, 0, NULL, NULL),
+		&(struct http_share){.id = 7});
 }
 
 static inline void disconnect_client(void)

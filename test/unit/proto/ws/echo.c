@@ -44,7 +44,8 @@ static int setup(void **state)
 		0);
 	client = fd[0];
 	got_eof = false;
-	h1_take(pool, conn_new(loop, fd[1], NULL, NULL, 0, NULL, NULL), 1);
+	h1_take(pool, conn_new(loop, fd[1], NULL, NULL, 0, NULL, NULL),
+		&(struct http_share){.id = 1});
 	return 0;
 }
 
