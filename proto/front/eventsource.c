@@ -32,6 +32,7 @@ struct source {
 	struct login login;
 	uint64_t event_ms; /* when the last was sent */
 	uint32_t ping_s;   /* 0: none */
+	uint32_t place;	   /* of its account in the crowd */
 	bool once : 1;	   /* closeafter=state */
 	bool resumes : 1;  /* it brought an id */
 	bool bearer : 1;
@@ -286,6 +287,7 @@ static void on_done(struct stream *s, bool clean)
 		(unsigned long long)s->share->id, clean);
 	quiet(e);
 	cds_list_del(&e->node);
+	crowded_leave(e->f, &e->place);
 	metrics_add(METRIC_EVENT_SOURCES, -1);
 	secret_wipe(&e->login, sizeof(e->login));
 	free(e);
@@ -299,7 +301,8 @@ static const struct stream_ops source_ops = {
 	.on_done = on_done,
 };
 
-static struct source *source_new(const struct request *q, const struct wish *w)
+static struct source *source_new(
+	const struct request *q, const struct wish *w, uint32_t place)
 {
 	struct source *e = mem_new(sizeof(*e));
 
@@ -310,6 +313,7 @@ static struct source *source_new(const struct request *q, const struct wish *w)
 	e->ping_s = (uint32_t)w->ping_s;
 	e->once = w->once;
 	e->resumes = w->id.n > 0;
+	e->place = place;
 	timer_init(&e->timer, on_timer);
 	push_client_init(&e->push, q->f->hub, &push_ops);
 	cds_list_add_tail(&e->node, &q->f->sources);
@@ -318,10 +322,10 @@ static struct source *source_new(const struct request *q, const struct wish *w)
 }
 
 /* The request becomes a source. */
-static void become(struct request *q, struct str name)
+static void become(struct request *q, struct str name, uint32_t place)
 {
 	struct wish *w = q->own;
-	struct source *e = source_new(q, w);
+	struct source *e = source_new(q, w, place);
 	struct buf id cleanup(buf_fini) = {0};
 	unsigned types = w->types;
 
@@ -339,6 +343,7 @@ static void become(struct request *q, struct str name)
 static void start(struct request *q, struct str name)
 {
 	struct wish *w = q->own;
+	uint32_t place;
 
 	if (w->why) {
 		request_answering(q);
@@ -349,8 +354,10 @@ static void start(struct request *q, struct str name)
 		request_answering(q);
 		send_head(q->s);
 		stream_end(q->s);
+	} else if (!crowded_enter(q, &place)) {
+		crowded_refuse(q);
 	} else {
-		become(q, name);
+		become(q, name, place);
 	}
 }
 

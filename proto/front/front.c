@@ -172,7 +172,9 @@ static void on_request(
 	struct front *f = ctx;
 	const struct route *route = route_of(r->path);
 
-	if (route && route->websocket && ws_wanted(r))
+	if (s->share->crowded)
+		crowded_serve(f, s, r);
+	else if (route && route->websocket && ws_wanted(r))
 		serve_websocket(f, s, r);
 	else if (!route || !route->methods)
 		stream_problem(s, 404, NULL);
@@ -182,14 +184,15 @@ static void on_request(
 		route->serve(f, s, r);
 }
 
-struct front *front_new(struct loop *l, struct backend *b, struct push_hub *h)
+struct front *front_new(struct loop *l, struct backend *b, struct push_hub *h,
+	struct crowd *crowd)
 {
 	struct front *f = mem_new(sizeof(*f));
 
 	f->loop = l;
 	f->backend = b;
 	f->hub = h;
-	f->server = (struct http_server){on_request, f};
+	f->server = (struct http_server){on_request, f, crowd};
 	f->auth = auth_new(l, b);
 	f->gzip = gzip_new();
 	CDS_INIT_LIST_HEAD(&f->requests);

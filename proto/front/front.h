@@ -19,7 +19,9 @@
 
 struct front;
 
-struct front *front_new(struct loop *l, struct backend *b, struct push_hub *h);
+/* crowd counts connections of accounts and addresses; NULL: nobody does. */
+struct front *front_new(struct loop *l, struct backend *b, struct push_hub *h,
+	struct crowd *crowd);
 void front_free(struct front *f); /* after the last of its streams */
 /* The server of streams; f's own. */
 const struct http_server *front_server(struct front *f);

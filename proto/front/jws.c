@@ -117,6 +117,7 @@ static void on_closed(struct ws *w, unsigned code)
 	jws_cancel_calls(j);
 	push_disable(&j->push);
 	account_del(j);
+	crowded_leave(j->f, &j->place);
 	free(j);
 }
 
@@ -151,9 +152,14 @@ static void start(struct request *q, struct str name)
 	struct ws_handshake hs = q->handshake;
 	struct ws_want want;
 	struct jws *j;
+	uint32_t place;
 
 	if (f->draining) {
 		request_fail(q, 503, STR_NONE);
+		return;
+	}
+	if (!crowded_enter(q, &place)) {
+		crowded_refuse_websocket(q);
 		return;
 	}
 	log_info("id=%llu peer=%s websocket open account=%llu user=\"%s\"",
@@ -162,6 +168,7 @@ static void start(struct request *q, struct str name)
 	j = mem_new(sizeof(*j));
 	j->f = f;
 	j->login = q->login;
+	j->place = place;
 	push_client_init(&j->push, f->hub, &push_ops);
 	account_add(j);
 	request_free(q);

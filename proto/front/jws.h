@@ -19,6 +19,7 @@ struct jws {
 	struct cds_list_head ring;
 	struct cds_hlist_head calls; /* of struct jws_call */
 	struct login login;
+	uint32_t place; /* of its account in the crowd */
 	bool first : 1;
 	bool draining : 1;	  /* Close 1001 after the last answer */
 	unsigned goes_first : 16; /* answers that the next push waits for */

@@ -4,7 +4,8 @@
  * front.c knows the paths; request.c is a request that needs a login, from its head
  * to its answer; api.c, session.c, upload.c, download.c, eventsource.c and jws.c are
  * the kinds of such requests. A WebSocket leaves its request behind and is a struct
- * jws from then on, an EventSource a struct source.
+ * jws from then on, an EventSource a struct source; crowded.c says that there are too
+ * many of them.
  */
 #pragma once
 
@@ -97,6 +98,16 @@ void request_fail(struct request *q, unsigned status, struct str body);
 
 /* Is that the id of the login's account? */
 bool request_owns(const struct request *q, struct str account);
+
+/* A request on a connection over the cap of its address: it is told so. */
+void crowded_serve(
+	struct front *f, struct stream *s, const struct http_request *r);
+/* One more WebSocket or EventSource of the login's account; false: too many. */
+bool crowded_enter(const struct request *q, uint32_t *place_r);
+void crowded_leave(struct front *f, uint32_t *place);
+/* After a false: 429, or Close 1013; a WebSocket's request is freed. */
+void crowded_refuse(struct request *q);
+void crowded_refuse_websocket(struct request *q);
 
 /* What a WebSocket for JMAP wants of its handshake. */
 void jws_want(struct front *f, struct ws_want *want_r);

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/io/listener.h"
 #include "core/io/tls.h"
+#include "ipc/census.h"
 #include "proto/front/front.h"
 #include "proto/http/http.h"
 #include "proto/lmtp/lmtp.h"
@@ -26,6 +27,7 @@ struct worker {
 	struct front *front;
 	struct http_pool *http;
 	struct lmtp_pool *lmtp;
+	struct census *census;
 	struct tls_ctx *tls; /* NULL: no tls listener */
 	struct tls_tickets tickets;
 	struct cds_list_head doors;
@@ -170,6 +172,25 @@ static void link_up(struct worker *w, struct ctl_packet *p)
 	p->fds = 0; /* taken over either way */
 }
 
+/* Without it, caps hold for each worker by itself, or not at all. */
+static void take_census(struct worker *w, struct ctl_packet *p)
+{
+	struct census_key key;
+	struct err e = {0};
+	unsigned index = (unsigned)p->head.a;
+	int ret = 0;
+	if (!p->fds) {
+		census_forget(w->census, index);
+	} else if (index != w->role.index) {
+		ret = census_see(w->census, index, p->fd[0], &e);
+	} else if (p->rest.n == sizeof(key)) {
+		memcpy(&key, p->rest.p, sizeof(key));
+		ret = census_own(w->census, p->fd[0], &key, &e);
+	}
+	if (ret < 0)
+		log_error("census worker=%u: %s", index, e.text);
+}
+
 static void on_drain_tick(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, drain);
@@ -221,6 +242,9 @@ static void on_packet(struct role *r, struct ctl_packet *p)
 		break;
 	case CTL_UNLINK:
 		rings_unlink(w->rings);
+		break;
+	case CTL_CENSUS:
+		take_census(w, p);
 		break;
 	case CTL_DRAIN:
 		drain(w);
@@ -297,7 +321,9 @@ static void build(struct worker *w)
 {
 	w->rings = rings_new(w->loop, &rings_ops, w);
 	w->hub = push_hub_new(w->loop, &hub_ops, w);
-	w->front = front_new(w->loop, rings_backend(w->rings), w->hub);
+	w->census = census_new();
+	w->front = front_new(w->loop, rings_backend(w->rings), w->hub,
+		census_crowd(w->census));
 	w->http = http_pool_new(w->loop, front_server(w->front));
 	w->lmtp = lmtp_pool_new(w->loop, rings_backend(w->rings));
 	timer_init(&w->drain, on_drain_tick);
@@ -314,6 +340,7 @@ static void destroy(struct worker *w)
 	for (int i = 0; i < 4; i++)
 		loop_turn(w->loop, 0, NULL);
 	front_free(w->front);
+	census_free(w->census);
 	push_hub_free(w->hub);
 	rings_free(w->rings);
 	if (w->tls)

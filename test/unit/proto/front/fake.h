@@ -299,12 +299,46 @@ static inline void done(struct fake_stream *fs)
 
 /* ---- the world ------------------------------------------------------------- */
 
+/* Counts all of a kind as one account's, or one address's. */
+struct fake_crowd {
+	struct crowd c;
+	uint64_t in[CROWD_KINDS];
+	uint64_t account; /* the last that entered */
+};
+
+static bool fake_enter(struct crowd *c, enum crowd_kind kind, struct str who,
+	uint64_t max, uint32_t *place_r)
+{
+	struct fake_crowd *fc = container_of(c, struct fake_crowd, c);
+
+	if (kind == CROWD_ACCOUNT) {
+		assert_int_equal(who.n, sizeof(fc->account));
+		memcpy(&fc->account, who.p, who.n);
+	}
+	if (max && fc->in[kind] >= max)
+		return false;
+	fc->in[kind]++;
+	*place_r = 1;
+	return true;
+}
+
+static void fake_leave(struct crowd *c, enum crowd_kind kind, uint32_t place)
+{
+	struct fake_crowd *fc = container_of(c, struct fake_crowd, c);
+
+	assert_int_equal(place, 1);
+	assert_true(fc->in[kind]--);
+}
+
+static const struct crowd_ops fake_crowd_ops = {fake_enter, fake_leave};
+
 struct world {
 	struct loop *l;
 	struct fake_backend fb;
 	struct push_hub *hub;
 	struct front *f;
 	struct conf conf;
+	struct fake_crowd crowd;
 	struct cds_list_head streams;
 	uint64_t conns;
 };
@@ -342,7 +376,8 @@ static inline int world_setup(void **state)
 	w->fb.ready = true;
 	w->fb.room = SIZE_MAX;
 	w->hub = push_hub_new(w->l, &world_hub_ops, w);
-	w->f = front_new(w->l, &w->fb.b, w->hub);
+	w->crowd.c.ops = &fake_crowd_ops;
+	w->f = front_new(w->l, &w->fb.b, w->hub, &w->crowd.c);
 	conf_defaults(&w->conf);
 	w->conf.ws_throttle = w->conf.event_source_throttle = 0;
 	conf_swap(&w->conf, false);
@@ -361,6 +396,7 @@ static inline int world_teardown(void **state)
 		done(cds_list_first_entry(
 			&w->streams, struct fake_stream, node));
 	front_free(w->f);
+	assert_int_equal(w->crowd.in[CROWD_ACCOUNT], 0);
 	push_hub_free(w->hub);
 	loop_free(w->l);
 	for (size_t i = 0; i < w->fb.n; i++) {
@@ -384,6 +420,7 @@ struct ask {
 	uint64_t length;  /* announced; 0: that of body */
 	bool chunked;
 	bool websocket;
+	bool crowded; /* its connection is over the cap of its address */
 	const char *subprotocol;
 	const char *origin;
 	const char *version;		  /* of the WebSocket; default 13 */
@@ -442,6 +479,7 @@ static inline struct fake_stream *request(struct world *w, struct ask a)
 	fs->s.vt = &fake_stream_vt;
 	fs->loop = w->l;
 	fs->own_share.id = ++w->conns;
+	fs->own_share.crowded = a.crowded;
 	fs->s.share = a.beside ? a.beside->s.share : &fs->own_share;
 	srv->on_request(srv->ctx, &fs->s, &r);
 	assert_true(fs->s.ops || fs->ended);
