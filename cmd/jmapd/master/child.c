@@ -23,7 +23,7 @@ void child_init(
 	c->m = m;
 	c->kind = k;
 	c->index = index;
-	c->line = c->ctl.fd = -1;
+	c->line = c->ctl.fd = c->census = -1;
 	c->state = CHILD_DOWN;
 }
 
@@ -187,6 +187,7 @@ static void brief(struct child *c)
 	} else {
 		config_tell_tls(c);
 		tickets_tell(c);
+		census_birth(c);
 		cds_list_for_each_entry (d, &m->doors, node)
 			door_tell(d, c);
 		c->serves = 0;
@@ -281,6 +282,8 @@ void child_on_exit(struct child *c, int status)
 		c->state = CHILD_ENDED;
 	else if (!was_up && !m->told_ready)
 		master_drain(m); /* it cannot start: it has said why */
+	if (c->kind == CHILD_WORKER)
+		census_death(c);
 	doors_share(m);
 }
 

@@ -299,6 +299,7 @@ int master_main(const char *path)
 	m.started_ms = clock_real_ms();
 	CDS_INIT_LIST_HEAD(&m.doors);
 	random_bytes(m.key, sizeof(m.key));
+	random_bytes(&m.census_key, sizeof(m.census_key));
 	m.loop = loop_new(&e);
 	if (!m.loop || start(&m, &e) < 0) {
 		log_error("%s", e.text);

@@ -5,6 +5,7 @@
  *
  *	child.c   a role's process: birth, packets, death
  *	links.c   which worker is joined to which store
+ *	census.c  how workers see whom the others have
  *	doors.c   listening sockets, and who serves whose
  *	reload.c  a configuration: read, checked, applied
  *	tickets.c the keys of TLS sessions: made, changed, told
@@ -22,6 +23,7 @@
 #include "core/base/crypto.h"
 #include "core/io/loop.h"
 #include "core/io/tls.h"
+#include "ipc/census.h"
 
 #define MASTER_WORKERS 64
 
@@ -50,6 +52,7 @@ struct child {
 	unsigned short_lives; /* in a row */
 	bool silent;	      /* killed by us for its silence */
 	uint64_t serves;      /* last CTL_SERVE */
+	int census;	      /* of a worker's life, to read; -1: none */
 };
 
 /* One address of the configuration; a socket per worker, or one for all. */
@@ -70,6 +73,7 @@ struct master {
 	struct tls_tickets tickets;
 	uint64_t tickets_ms;	 /* when the first of them was made */
 	uint8_t key[SHA256_LEN]; /* of the login MACs */
+	struct census_key census_key;
 	struct child store;
 	struct child worker[MASTER_WORKERS];
 	unsigned workers;
@@ -108,6 +112,10 @@ void each_child(struct master *m, child_fn *fn);
 /* links.c: a new link between that child and everybody on the other side. */
 void links_make(struct child *c);
 void links_cut(struct child *c);
+
+/* census.c: of workers. */
+void census_birth(struct child *c);
+void census_death(struct child *c);
 
 /* doors.c */
 int door_open(struct master *m, const struct conf_listener *l,
