@@ -278,12 +278,12 @@ void child_on_exit(struct child *c, int status)
 	}
 	plan_restart(c);
 	links_cut(c);
+	if (c->kind == CHILD_WORKER)
+		census_death(c);
 	if (m->draining)
 		c->state = CHILD_ENDED;
 	else if (!was_up && !m->told_ready)
 		master_drain(m); /* it cannot start: it has said why */
-	if (c->kind == CHILD_WORKER)
-		census_death(c);
 	doors_share(m);
 }
 
