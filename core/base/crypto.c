@@ -29,6 +29,12 @@ static void fetch(void)
 	check(algo.sha256 && algo.sha1);
 }
 
+void crypto_setup(void)
+{
+	check(OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL));
+	check(pthread_once(&algo.once, fetch) == 0);
+}
+
 static const EVP_MD *md_sha256(void)
 {
 	check(pthread_once(&algo.once, fetch) == 0);

@@ -12,6 +12,12 @@
 #define SHA256_LEN 32
 #define SHA1_LEN 20
 
+/*
+ * Once per process, before it may open no more files: the library reads its
+ * configuration.
+ */
+void crypto_setup(void);
+
 void sha256(struct str s, uint8_t out[SHA256_LEN]);
 void sha1(struct str s, uint8_t out[SHA1_LEN]); /* RFC 6455 1.3 only */
 void hmac_sha256(struct str key, struct str s, uint8_t out[SHA256_LEN]);

@@ -14,6 +14,11 @@
 
 #include "core/db/driver.h"
 
+void db_setup(void)
+{
+	db_sqlite.setup();
+}
+
 int db_open(const char *path, unsigned flags, struct db **db_r, struct err *e)
 {
 	return db_sqlite.open(path, flags, db_r, e);

@@ -18,6 +18,12 @@
 struct db;
 struct db_stmt;
 
+/*
+ * Once per process, before threads and before it may open only its own files: the
+ * library reads what makes its random numbers.
+ */
+void db_setup(void);
+
 #define DB_CREATE 1u /* make the file when it is missing */
 #define DB_READONLY 2u
 

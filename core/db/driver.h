@@ -13,6 +13,7 @@
 struct db_driver {
 	const char *name;
 	const char *(*version)(void);
+	void (*setup)(void);
 	int (*open)(const char *path, unsigned flags, struct db **db_r,
 		struct err *e);
 	void (*close)(struct db *db); /* frees; no statement is left */

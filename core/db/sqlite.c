@@ -140,10 +140,20 @@ static const char setup_reader_sql[] =
 	"PRAGMA user_version;"; /* reads: is it a database? */
 
 /* Handles are used by one thread at a time: no mutexes, no shared counters. */
-static void once(void)
+static void configure(void)
 {
 	sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+static pthread_once_t configured = PTHREAD_ONCE_INIT;
+
+static void sq_setup(void)
+{
+	char any;
+
+	pthread_once(&configured, configure);
+	sqlite3_randomness(sizeof(any), &any); /* reads /dev/urandom once */
 }
 
 /* SQLite would make it 0644. */
@@ -175,12 +185,11 @@ static int sq_exec(struct db *db, const char *sql, struct err *e)
 static int sq_open(
 	const char *path, unsigned flags, struct db **db_r, struct err *e)
 {
-	static pthread_once_t first = PTHREAD_ONCE_INIT;
 	bool reader = flags & DB_READONLY;
 	struct sqlite *q;
 	int ret;
 
-	pthread_once(&first, once);
+	pthread_once(&configured, configure);
 	if (flags & DB_CREATE) {
 		ret = make_file(path, e);
 		if (ret < 0)
@@ -355,6 +364,7 @@ static unsigned sq_log_pages(const struct db *db)
 const struct db_driver db_sqlite = {
 	.name = "sqlite",
 	.version = sq_version,
+	.setup = sq_setup,
 	.open = sq_open,
 	.close = sq_close,
 	.exec = sq_exec,
