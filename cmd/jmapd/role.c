@@ -4,6 +4,7 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sched.h>
@@ -12,6 +13,8 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/jmapd/stats.h"
@@ -90,6 +93,7 @@ static void take_conf(struct role *r, struct ctl_packet *p)
 		return;
 	}
 	conf_swap(c, true);
+	r->configured = true;
 	log_set_level(c->log_level);
 	if (r->on_conf)
 		r->on_conf(r);
@@ -106,19 +110,36 @@ static void handle(struct role *r, struct ctl_packet *p)
 	ctl_close_fds(p);
 }
 
-void role_settle(struct role *r)
+static void wait_packet(struct role *r, struct ctl_packet *p)
 {
-	struct ctl_packet p;
 	struct err e = {0};
-	for (;;) {
+	int ret;
+	do {
 		struct pollfd pfd = {.fd = ROLE_FD_CTL, .events = POLLIN};
 		if (poll(&pfd, 1, -1) < 0 && errno != EINTR)
 			check(!"poll of the control line");
-		int ret = ctl_recv(ROLE_FD_CTL, &r->in, &p, &e);
+		ret = ctl_recv(ROLE_FD_CTL, &r->in, p, &e);
 		if (ret < 0)
 			exit(1); /* the master went away: it has said why */
-		if (ret == 0)
-			continue;
+	} while (ret == 0);
+}
+
+void role_configure(struct role *r)
+{
+	struct ctl_packet p;
+	while (!r->configured) {
+		wait_packet(r, &p);
+		if (p.head.type == CTL_START)
+			exit(1); /* it could not be taken: that was logged */
+		handle(r, &p);
+	}
+}
+
+void role_settle(struct role *r)
+{
+	struct ctl_packet p;
+	for (;;) {
+		wait_packet(r, &p);
 		if (p.head.type == CTL_START)
 			return;
 		handle(r, &p);
@@ -154,16 +175,9 @@ void role_pin(unsigned index)
 		log_warn("not pinned: errno=%d", errno);
 }
 
-void role_drop(void)
+static void become_user(const char *user)
 {
-	const char *user = conf_get()->user;
 	struct err e = {0};
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
-		err_sys(&e, "no_new_privs");
-		die(&e);
-	}
-	if (geteuid() != 0)
-		return;
 	errno = 0;
 	const struct passwd *pw = getpwnam(user);
 	if (!pw) {
@@ -175,6 +189,65 @@ void role_drop(void)
 		err_sys(&e, "become user %s", user);
 		die(&e);
 	}
+}
+
+/* None that could be had by an exec; who is not root may not, and has none. */
+static void empty_bounding_set(void)
+{
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap) < 0)
+			return;
+}
+
+/* What setuid() took from root, the user root and a service manager's ambient
+ * ones still have. */
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+	struct err e = {0};
+	if (syscall(SYS_capset, &head, none) < 0 ||
+		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) {
+		err_sys(&e, "drop capabilities");
+		die(&e);
+	}
+}
+
+void role_drop(void)
+{
+	struct err e = {0};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		err_sys(&e, "no_new_privs");
+		die(&e);
+	}
+	empty_bounding_set();
+	if (geteuid() == 0)
+		become_user(conf_get()->user);
+	drop_capabilities();
+}
+
+void role_confine(enum sandbox_role role, int ring_fd)
+{
+	const char *why = "";
+	struct err e = {0};
+	if (!conf_get()->sandbox || sandbox_never) {
+		log_info("no sandbox: %s",
+			sandbox_never ? "a sanitizer is built in"
+				      : "the configuration says so");
+		return;
+	}
+	tzset(); /* reads the time zone, which gmtime() would do */
+	int abi = sandbox_enter(role, conf_get()->data_dir, ring_fd, &why, &e);
+	if (abi < 0) {
+		log_error("%s; is the kernel made without it, set sandbox: no",
+			e.text);
+		exit(1);
+	}
+	if (abi)
+		log_debug("sandbox landlock=%d", abi);
+	else
+		log_info("sandbox without Landlock: %s", why);
 }
 
 static void on_ctl(struct watch *w, uint32_t events)

@@ -236,7 +236,11 @@ static bool crashed(int status)
 
 static void report(const struct child *c, int status)
 {
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		log_error("died role=%s index=%u pid=%d signal=%d: its sandbox "
+			  "forbids a system call that the kernel's log names",
+			child_name(c), c->index, (int)c->pid, SIGSYS);
+	else if (WIFSIGNALED(status))
 		log_warn("died role=%s index=%u pid=%d signal=%d",
 			child_name(c), c->index, (int)c->pid, WTERMSIG(status));
 	else if (WEXITSTATUS(status))

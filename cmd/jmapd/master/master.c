@@ -207,7 +207,7 @@ static int check_user(struct master *m, struct err *e)
 			"--system --group %s) or set user",
 			m->conf.user, m->conf.user);
 	if (pw->pw_uid == 0)
-		log_warn("user is root: the roles keep all privileges");
+		log_warn("user is root: the roles own what root owns");
 	return 0;
 }
 

@@ -34,6 +34,7 @@ struct store_role {
 	struct loop *loop;
 	struct store *store;
 	struct exec *exec;
+	unsigned threads; /* of exec */
 	struct hasher *hasher;
 	struct failures *failures; /* of logins */
 	struct subs *subs;

@@ -12,7 +12,9 @@
 #include "cmd/jmapd/store/role.h"
 #include "cmd/jmapd/store/transfer.h"
 #include "conf/conf.h"
+#include "core/base/crypto.h"
 #include "core/base/log.h"
+#include "core/db/db.h"
 #include "core/mime/mime.h"
 #include "ipc/shm.h"
 
@@ -281,7 +283,7 @@ static int build(struct store_role *st, struct err *e)
 		store_guard(st->store,
 			&(struct store_guard){index_begin, index_end, st});
 	if (!ret)
-		ret = exec_new(threads(), &st->exec, e);
+		ret = exec_new(st->threads, &st->exec, e);
 	if (!ret)
 		ret = hasher_new(
 			(unsigned)conf_get()->hash_threads, &st->hasher, e);
@@ -317,7 +319,18 @@ static void prepare(struct store_role *st)
 	st->subs = subs_new();
 	st->failures = failures_new();
 	st->streams = streams_new(st, STREAM_SILENCE_S * 1000);
+}
+
+/* What is read from files of the system is read while it may open any; threads,
+ * of which the first comes with the subscriber table, are born confined. */
+static void confine(struct store_role *st)
+{
+	st->threads = threads();
 	mime_setup();
+	crypto_setup();
+	db_setup();
+	role_drop();
+	role_confine(SANDBOX_STORE, -1);
 }
 
 int store_main(unsigned index)
@@ -333,9 +346,10 @@ int store_main(unsigned index)
 		log_error("%s", e.text);
 		return 1;
 	}
+	role_configure(&st.role);
+	confine(&st);
 	prepare(&st);
 	role_settle(&st.role);
-	role_drop();
 	if (!st.have_key || build(&st, &e) < 0) {
 		log_error("%s", e.text);
 		return 1;

@@ -364,9 +364,11 @@ int worker_main(unsigned index)
 		log_error("%s", e.text);
 		return 1;
 	}
+	crypto_setup();
 	build(&w);
 	role_settle(&w.role);
 	role_drop();
+	role_confine(SANDBOX_WORKER, -1);
 	role_ready(&w.role);
 	int ret = loop_run(w.loop, &e);
 	if (ret < 0)

@@ -9,7 +9,7 @@ static const char full[] =
 	"listen: [\"[::]:443 tls\", \"0.0.0.0:80 plain\", \"unix:/l lmtp\"]\n"
 	"jmap-url: https://mail.example.org:8443\n"
 	"tls-cert: /c\"ert\ntls-key: '/k: #y'\ndata-dir: /d\nrun-dir: /r\n"
-	"user: \"-x\"\nworker-pool-size: 1\nstore-threads: 2\n"
+	"user: \"-x\"\nsandbox: no\nworker-pool-size: 1\nstore-threads: 2\n"
 	"log-level: debug\nws-client-timeout: 4\nws-heartbeat-interval: 3\n"
 	"ws-throttle: 6\nws-echo: yes\nmax-size-upload: 7\n"
 	"max-concurrent-upload: 8\nmax-size-request: 2000\n"
