@@ -11,6 +11,9 @@
 #include "core/base/metrics.h"
 #include "proto/ws/ws_priv.h"
 
+/* RFC 6455 7.1.1: how long the peer's Close is awaited once ours has left. */
+#define CLOSE_MS 2000
+
 static const uint8_t ws_next[] = {
 	[WS_OPEN] = 1 << WS_CLOSING | 1 << WS_ENDING | 1 << WS_CLOSED,
 	[WS_CLOSING] = 1 << WS_ENDING | 1 << WS_CLOSED,
@@ -85,7 +88,17 @@ static void send_close(struct ws *w, unsigned code, const char *reason)
 	ws_send_frame(w, WS_OP_CLOSE, str_n(payload, n));
 }
 
+static uint64_t timeout_ms(void)
+{
+	return conf_get()->ws_client_timeout * 1000;
+}
+
 /* Closing. */
+
+static uint64_t close_ms(void)
+{
+	return min_of(timeout_ms(), (uint64_t)CLOSE_MS);
+}
 
 /* Nothing is read or sent from now on; the carrier bounds how long it takes. */
 static void end(struct ws *w)
@@ -116,8 +129,8 @@ void ws_close(struct ws *w, unsigned code, const char *reason)
 	ws_to(w, WS_CLOSING);
 	if (w->in && !w->in_data)
 		buf_fini(&w->in->msg);
-	timer_set(l, &w->timer,
-		loop_now_ms(l) + conf_get()->ws_client_timeout * 1000);
+	w->alive_ms = loop_now_ms(l);
+	timer_set(l, &w->timer, w->alive_ms + close_ms());
 	if (!w->in_data) /* the peer's Close must be read */
 		stream_resume(w->s);
 }
@@ -153,11 +166,6 @@ void ws_ping_came(struct ws *w, struct str payload)
 }
 
 /* Time. */
-
-static uint64_t timeout_ms(void)
-{
-	return conf_get()->ws_client_timeout * 1000;
-}
 
 static uint64_t heartbeat_ms(void)
 {
@@ -219,6 +227,20 @@ static void notice_conf(struct ws *w, uint64_t now)
 		w->alive_ms = max_of(w->alive_ms, now - heartbeat_ms());
 }
 
+/* In WS_CLOSING. What stands before our Close has the time that it had. */
+static void await_close(struct ws *w)
+{
+	struct loop *l = stream_loop(w->s);
+	uint64_t now = loop_now_ms(l);
+	uint64_t due = max_of(w->alive_ms, stream_last_out_ms(w->s)) +
+		       (stream_unsent(w->s) ? timeout_ms() : close_ms());
+
+	if (due <= now)
+		stream_reset(w->s);
+	else
+		timer_set(l, &w->timer, min_of(due, now + CLOSE_MS));
+}
+
 static void drop(struct ws *w)
 {
 	w->code = WS_ABNORMAL;
@@ -273,7 +295,7 @@ static void on_timer(struct timer *t)
 	struct ws *w = container_of(t, struct ws, timer);
 
 	if (w->state == WS_CLOSING)
-		stream_reset(w->s); /* the peer's Close never came */
+		await_close(w);
 	else
 		look(w);
 }

@@ -115,7 +115,8 @@ void ws_send(struct ws *w, bool text, struct str msg);
 void ws_send2(struct ws *w, struct str a, struct str b);
 /* Bytes that are queued and not yet with the kernel. */
 size_t ws_unsent(const struct ws *w);
-/* Close handshake: Close frame, wait for the peer's (bounded), end. */
+/* Close handshake: Close frame, wait for the peer's (two seconds once ours has left,
+ * ws-client-timeout without progress before that), end. */
 void ws_close(struct ws *w, unsigned code, const char *reason);
 bool ws_is_open(const struct ws *w);
 /* No more on_message until false; what comes stays with the carrier. */

@@ -60,11 +60,13 @@ def test_a_write_in_flight_is_finished_and_answered(server):
 
 
 def test_a_websocket_that_does_not_answer_the_close_is_dropped(server):
+    """Before the workers cut all that is left."""
     account = server.add_account()
     with RawWs(server.http, "/jmap/ws", account=account) as c:
         server.stop()
         assert c.message()[0] == 8
         c.assert_closed()
+    assert server.log().count("drained left=0") == 2
 
 
 def test_idle_http_connections_do_not_hold_it_up(server):

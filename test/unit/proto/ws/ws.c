@@ -617,6 +617,27 @@ static void output_that_does_not_move_drops(void **state)
 	assert_true(fake.reset);
 }
 
+static void turn_until(uint64_t ms)
+{
+	while (loop_now_ms(fake.loop) < ms && !fake.reset)
+		assert_int_equal(loop_turn(fake.loop, 100, NULL), 0);
+}
+
+static void an_answer_to_a_close_is_awaited_two_seconds(void **state)
+{
+	uint64_t begun = loop_now_ms(fake.loop);
+
+	conf.ws_client_timeout = 86400;
+	fake.unsent = 100; /* ours has not left */
+	ws_close(w, WS_GOING_AWAY, "");
+	turn_until(begun + 2050);
+	assert_false(fake.reset);
+	fake.unsent = 0;
+	fake.last_out_ms = loop_now_ms(fake.loop);
+	turn_until(UINT64_MAX);
+	assert_true(loop_now_ms(fake.loop) >= fake.last_out_ms + 2000);
+}
+
 static void our_own_pause_is_no_silence(void **state)
 {
 	ws_pause(w, true);
@@ -771,6 +792,7 @@ int main(void)
 		T(a_whole_message_is_never_late),
 		T(what_we_do_not_read_is_not_late),
 		T(a_close_that_is_not_answered_is_cut),
+		T(an_answer_to_a_close_is_awaited_two_seconds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
