@@ -5,8 +5,8 @@
  * Its head is sent when the account's changes are sure to come, so whoever sees it
  * open misses nothing from then on; the id that comes first says from where, and a
  * client that loses its connection before any event resumes there. Behind unsent
- * bytes nothing is written: changes merge, and Pings wait. That what was written
- * leaves in time is the carrier's matter.
+ * bytes nothing is written: changes merge, and Pings wait. A client that takes none
+ * of them for ws-client-timeout is cut, as one of a WebSocket is.
  *
  * A source counts as a request only while it logs in.
  */
@@ -138,10 +138,20 @@ static uint64_t interval_ms(const struct source *e)
 	return (e->ping_s ? e->ping_s : QUIET_MAX) * UINT64_C(1000);
 }
 
+/* When what is unsent must have moved: since it did, or began to wait. */
+static uint64_t move_by_ms(const struct source *e)
+{
+	return max_of(e->event_ms, stream_last_out_ms(e->s)) +
+	       conf_get()->ws_client_timeout * 1000;
+}
+
 static void sent(struct source *e)
 {
+	uint64_t wait = conf_get()->ws_client_timeout * 1000;
+
 	e->event_ms = now_ms(e);
-	timer_set(e->f->loop, &e->timer, e->event_ms + interval_ms(e));
+	timer_set(e->f->loop, &e->timer,
+		e->event_ms + min_of(wait, interval_ms(e)));
 }
 
 /*
@@ -152,9 +162,10 @@ static void ping(struct source *e)
 {
 	struct buf out cleanup(buf_fini) = {0};
 
-	if (e->ended || !e->open || stream_unsent(e->s) ||
-		now_ms(e) < e->event_ms + interval_ms(e))
-		return; /* on_room() comes back to it */
+	if (now_ms(e) < e->event_ms + interval_ms(e)) {
+		timer_set(e->f->loop, &e->timer, e->event_ms + interval_ms(e));
+		return;
+	}
 	if (e->ping_s)
 		buf_fmt(&out, "event: ping\ndata: {\"interval\":%u}\n\n",
 			e->ping_s);
@@ -164,9 +175,23 @@ static void ping(struct source *e)
 	sent(e);
 }
 
+static void look(struct source *e)
+{
+	if (e->ended || !e->open)
+		return;
+	if (!stream_unsent(e->s)) {
+		ping(e);
+	} else if (move_by_ms(e) <= now_ms(e)) {
+		quiet(e);
+		stream_reset(e->s);
+	} else {
+		timer_set(e->f->loop, &e->timer, move_by_ms(e));
+	}
+}
+
 static void on_timer(struct timer *t)
 {
-	ping(container_of(t, struct source, timer));
+	look(container_of(t, struct source, timer));
 }
 
 static void add_id(struct buf *out, const struct push_client *c)
@@ -244,7 +269,7 @@ static void on_room(struct stream *s)
 	struct source *e = s->up;
 
 	push_room(&e->push);
-	ping(e);
+	look(e);
 }
 
 static void drain(struct source *e)
@@ -386,6 +411,16 @@ void source_revoke(struct front *f, uint64_t account, uint32_t version)
 		if (!e->ended && e->login.account == account &&
 			e->login.version < version)
 			revoke(e);
+}
+
+void source_reconfigure(struct front *f)
+{
+	struct source *e;
+
+	/* By its own timer: what is due may end it. */
+	cds_list_for_each_entry (e, &f->sources, node)
+		if (timer_is_set(&e->timer))
+			timer_set(f->loop, &e->timer, now_ms(e) + 1);
 }
 
 void source_drain(struct front *f)

@@ -255,6 +255,7 @@ void front_revoke(struct front *f, uint64_t account, uint32_t version)
 void front_reconfigure(struct front *f)
 {
 	ws_reconfigure(&f->sockets);
+	source_reconfigure(f);
 	push_reconfigure(f->hub);
 }
 

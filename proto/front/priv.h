@@ -117,5 +117,7 @@ void jws_revoke(struct front *f, uint64_t account, uint32_t version);
 void jws_drain(struct front *f);
 /* All EventSources of that account with a lower version: the end. */
 void source_revoke(struct front *f, uint64_t account, uint32_t version);
+/* After conf_swap(): due times are computed anew. */
+void source_reconfigure(struct front *f);
 /* All: the end, after which clients come again. */
 void source_drain(struct front *f);

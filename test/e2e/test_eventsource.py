@@ -334,10 +334,14 @@ def test_who_does_not_read_gets_the_newest_state(server, account, other):
             assert len(told) <= 5, "queued behind unsent bytes"
 
 
-def test_who_reads_nothing_for_http_timeout_is_cut_and_nobody_else():
-    """Idle ones, whose answer just has nothing to say, live on."""
+@pytest.mark.parametrize("timeouts", [
+    {"http_timeout": 600, "ws_client_timeout": 2, "ws_heartbeat_interval": 1},
+    {"http_timeout": 1, "ws_client_timeout": 600}], ids=["push", "http"])
+def test_who_reads_nothing_in_time_is_cut_and_nobody_else(timeouts):
+    """Idle ones, whose answer just has nothing to say, live on. http-timeout is of
+    any answer, ws-client-timeout of what is pushed."""
     window = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
-    with Server(event_source_throttle=0, http_timeout=1) as s:
+    with Server(event_source_throttle=0, **timeouts) as s:
         account = s.add_account()
         idle = [Source(s, account, c, types="Email") for c in CARRIERS]
         with H2(s.http, hold=True, settings={window: 200}) as conn, \

@@ -160,6 +160,46 @@ static void nothing_is_written_behind_unsent_bytes(void **state)
 	done(fs);
 }
 
+/* A timeout of 0 s is due at once: these tests wait for nothing. */
+static void turns(struct world *w, const struct fake_stream *fs)
+{
+	for (int i = 0; i < 20 && !fs->reset; i++)
+		assert_int_equal(loop_turn(w->l, 5, NULL), 0);
+}
+
+static void what_is_not_taken_in_time_is_cut(void **state)
+{
+	struct world *w = *state;
+	struct fake_stream *fs = opened(w, ALL, NULL);
+
+	fs->unsent = 1;
+	fs->stuck = true;
+	front_reconfigure(w->f);
+	turns(w, fs);
+	assert_false(fs->reset);
+	w->conf.ws_client_timeout = 0;
+	front_reconfigure(w->f);
+	turns(w, fs);
+	assert_true(fs->reset);
+	assert_int_equal(w->fb.unwatches, 1);
+	done(fs);
+}
+
+static void what_leaves_slowly_is_not_late(void **state)
+{
+	struct world *w = *state;
+	struct fake_stream *fs = opened(w, ALL, NULL);
+
+	fs->unsent = 1;
+	w->conf.ws_client_timeout = 1;
+	for (uint64_t end = loop_now_ms(w->l) + 1100; loop_now_ms(w->l) < end;)
+		assert_int_equal(loop_turn(w->l, 50, NULL), 0);
+	front_reconfigure(w->f);
+	turns(w, fs);
+	assert_false(fs->reset);
+	done(fs);
+}
+
 static void the_throttle_is_its_own_and_live(void **state)
 {
 	struct world *w = *state;
@@ -321,6 +361,8 @@ int main(void)
 		T(an_id_resumes_with_what_changed_since),
 		T(closeafter_state_ends_after_the_first_event),
 		T(nothing_is_written_behind_unsent_bytes),
+		T(what_is_not_taken_in_time_is_cut),
+		T(what_leaves_slowly_is_not_late),
 		T(the_throttle_is_its_own_and_live),
 		T(bad_parameters_are_400),
 		T(head_has_the_fields_and_no_stream),

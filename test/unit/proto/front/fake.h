@@ -172,6 +172,7 @@ struct fake_stream {
 	uint64_t length; /* announced */
 	size_t offered;	 /* bytes of in that on_data has refused */
 	bool in_end, eof, head, ended, reset, tunnel, resumed;
+	bool stuck; /* unsent does not move */
 };
 
 static struct fake_stream *fake_of(const struct stream *s)
@@ -245,6 +246,11 @@ static uint64_t fake_now(const struct stream *s)
 	return loop_now_ms(fake_of(s)->loop);
 }
 
+static uint64_t fake_out(const struct stream *s)
+{
+	return fake_of(s)->stuck ? 0 : fake_now(s);
+}
+
 static struct loop *fake_loop(const struct stream *s)
 {
 	return fake_of(s)->loop;
@@ -259,7 +265,7 @@ static const struct stream_vt fake_stream_vt = {
 	.resume = fake_resume,
 	.unsent = fake_unsent,
 	.last_in_ms = fake_now,
-	.last_out_ms = fake_now,
+	.last_out_ms = fake_out,
 	.loop = fake_loop,
 };
 
