@@ -1,8 +1,9 @@
 """A role that is stopped: the store is ended and replaced, a worker's listener is
-served by its sibling."""
+served by its sibling. A master that was stopped takes nobody for silent."""
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -95,5 +96,24 @@ def test_a_worker_that_is_silent_for_long_is_replaced(server):
     assert len(api.emails()) == 1  # the other one's connections live on
     api.close()
     c = fault.connect_to(lambda: Raw(server.http), server, 1)
+    assert c.get("/healthz").status == 200
+    c.close()
+
+
+def test_a_master_that_was_stopped_itself_kills_nobody(server):
+    """It has heard nothing for longer than a role may be silent, and the end of
+    one makes it look at all."""
+    store = fault.wait_settled(server, "store")
+    live, dies = [fault.wait_settled(server, "worker", i) for i in range(2)]
+    c = fault.connect_to(lambda: Raw(server.http), server, 0)
+    server.proc.send_signal(signal.SIGSTOP)
+    os.kill(dies, signal.SIGKILL)
+    time.sleep(10.5)
+    server.proc.send_signal(signal.SIGCONT)
+    # The new one has lived a second: two later looks are over as well.
+    fault.wait_settled(server, "worker", 1, dies)
+    assert server.pids("store") == [store]
+    assert fault.role(server, "worker", 0)["pid"] == live
+    assert "silent" not in server.log()
     assert c.get("/healthz").status == 200
     c.close()
