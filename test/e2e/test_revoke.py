@@ -3,15 +3,19 @@ lives by the old login ends, whatever it is at. http-timeout and ws-client-timeo
 are longer than a test waits, so that nothing else ends it."""
 
 import asyncio
+import json
+import time
 
 import pytest
 
+import everyway
 import jmap
 from blob import Blobs, noise
+from events import CARRIERS, Source
 from jmap import USING, WsApi
 from mail import deliver
-from raw import Closed, request
-from rawws import CONT, TEXT, RawWs
+from raw import Closed, basic, request
+from rawws import CLOSE, CONT, TEXT, RawWs, frame
 
 OPTIONS = {"http_timeout": 600, "ws_client_timeout": 600,
            "ws_heartbeat_interval": 300, "ws_message_timeout": 600}
@@ -32,9 +36,69 @@ def token_revoked(server, account):
     server.ctl_ok("token", "revoke", account.name, number)
 
 
-@pytest.fixture(params=[new_password, removed, token_revoked])
+KINDS = [new_password, removed, token_revoked]
+
+
+@pytest.fixture(params=KINDS)
 def revoke(request, server, account):
     return lambda: request.param(server, account)
+
+
+def late():
+    return frame(TEXT, json.dumps({
+        "@type": "Request", "id": "late", "using": USING,
+        "methodCalls": [["Core/echo", {}, "0"]]}))
+
+
+def no_answer(ws):
+    """To what is asked now there is none: Close 1008 comes, and before it at most
+    the word that the request was refused."""
+    ws.send_may_fail(late())
+    while True:
+        opcode, payload = ws.message()
+        if opcode == CLOSE:
+            ws.is_close(payload, 1008)
+            return
+        assert json.loads(payload)["@type"] == "RequestError", payload
+
+
+def seconds_until_all_ends(server, kind):
+    """Idle sessions of a new account on every carrier, from the command's end to
+    that of the last."""
+    account = server.add_account(password="alt")
+    auth = basic(account.name,
+                 account.token if kind is token_revoked else "alt")
+    sockets = [everyway.Socket(server, account, c, auth=auth)
+               for c in everyway.WEBSOCKET]
+    for s in sockets[1:]:
+        s.enable()
+    sources = [Source(server, account, c, auth=auth) for c in CARRIERS]
+    requests = [everyway.Requests(server, account, c, auth=auth)
+                for c in everyway.HTTP]
+    for r in requests:
+        assert r.fetch("GET", "/jmap/session").status == 200
+    kind(server, account)
+    begin = time.monotonic()
+    for r in requests:
+        assert r.fetch("GET", "/jmap/session").status == 401
+    for s in sockets:
+        no_answer(s.ws)
+    for s in sources:
+        s.assert_ended()
+    took = time.monotonic() - begin
+    for c in requests + sockets + sources:
+        c.close()
+    return took
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_session_ends_within_a_second(server, kind):
+    """The quickest of some: a busy machine may take its time, but whatever waits
+    for a timer never is so quick."""
+    took = []
+    while not took or took[-1] > 1 and len(took) < 5:
+        took.append(seconds_until_all_ends(server, kind))
+    assert took[-1] <= 1, took
 
 
 def test_a_websocket_with_calls_under_way(server, account, revoke):

@@ -40,16 +40,6 @@ class Blobs(Raw):
         self.auth = auth(account)
         self.account_id = account_id(server, account)
 
-    def take(self, n):
-        """Large bodies, without a copy for each piece."""
-        got = bytearray(self.buf)
-        while len(got) < n:
-            self.buf = b""
-            self.more()
-            got += self.buf
-        self.buf = bytes(got[n:])
-        return bytes(got[:n])
-
     def upload_path(self):
         return f"/jmap/upload/{self.account_id}/"
 

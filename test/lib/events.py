@@ -99,8 +99,8 @@ class Source:
     """One that is open: its first bytes have come."""
 
     def __init__(self, server, account, carrier="plain", last_id=None,
-                 rcvbuf=None, h2=None, **query):
-        fields = {"Authorization": basic(account.name, account.token)}
+                 rcvbuf=None, h2=None, auth=None, **query):
+        fields = {"Authorization": auth or basic(account.name, account.token)}
         if last_id is not None:
             fields["Last_Event_ID"] = last_id
         args = (server, carrier in ("tls", "h2"), rcvbuf, path_of(**query),

@@ -89,10 +89,21 @@ class Raw:
         self.buf += got
 
     def take(self, n):
-        while len(self.buf) < n:
-            self.more()
+        if len(self.buf) < n:
+            self.collect(n)
         got, self.buf = self.buf[:n], self.buf[n:]
         return got
+
+    def collect(self, n):
+        """Until so much is there, without a copy of all for each piece."""
+        got = bytearray(self.buf)
+        try:
+            while len(got) < n:
+                self.buf = b""
+                self.more()
+                got += self.buf
+        finally:
+            self.buf = bytes(got)
 
     def until(self, mark):
         while mark not in self.buf:
