@@ -250,7 +250,9 @@ int db_commit(struct db *db, struct err *e)
 	int ret;
 
 	check(db->tx && !db->saved);
-	ret = run(db, "COMMIT", e);
+	ret = db->dead ? 0 : db->drv->settle(db, e);
+	if (ret == 0)
+		ret = run(db, "COMMIT", e);
 	if (ret < 0) {
 		db_rollback(db);
 		return ret;
@@ -366,9 +368,14 @@ int db_check(struct db *db, struct err *e)
 	return min_of(ret, 0);
 }
 
-void db_checkpoint(struct db *db)
+int db_checkpoint(struct db *db, struct err *e)
 {
-	db->drv->checkpoint(db);
+	return db->drv->checkpoint(db, e);
+}
+
+void db_abandon(struct db *db)
+{
+	db->drv->abandon(db);
 }
 
 unsigned db_log_pages(const struct db *db)

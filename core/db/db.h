@@ -6,7 +6,9 @@
  * is here; a second one has to fill in struct db_driver (driver.h) and nothing else.
  *
  * Errors are negative: -ENOSPC (disk full), -EIO, -EBUSY, -EEXIST (constraint),
- * -EUCLEAN (corrupt), -EROFS (write on a read-only handle), -EINVAL (our SQL).
+ * -EUCLEAN (corrupt), -EROFS (write on a read-only handle), -EINVAL (our SQL);
+ * -ENOTRECOVERABLE: a sync failed, and the kernel says so once, then forgets which
+ * pages it never wrote.
  */
 #pragma once
 
@@ -44,7 +46,11 @@ int db_exec(struct db *db, const char *sql, struct err *e);
 
 /* write: takes the write lock at once. A read transaction is one snapshot. */
 int db_begin(struct db *db, bool write, struct err *e);
-/* On an error everything is rolled back; durable when it returns 0. */
+/*
+ * On an error everything is rolled back; durable when it returns 0. After
+ * -ENOTRECOVERABLE a crash may find it done all the same, until another commit has
+ * succeeded.
+ */
 int db_commit(struct db *db, struct err *e);
 void db_rollback(struct db *db);
 int db_savepoint(struct db *db, struct err *e); /* nest not */
@@ -91,8 +97,16 @@ int db_number(struct db *db, int64_t *v_r, struct err *e, const char *sql,
 int db_backup(struct db *db, const char *path, struct err *e);
 /* Reads all of it: -EUCLEAN and what is wrong first, or 0. */
 int db_check(struct db *db, struct err *e);
-/* Copies pages from the log back to the file in the background; never waits. */
-void db_checkpoint(struct db *db);
+/*
+ * Copies pages from the log back to the file; never waits, and copies what it can.
+ * After -ENOTRECOVERABLE nobody may do another one, on any handle, before all handles
+ * of the file are closed (db_abandon()): pages that were copied before count as done
+ * and may not be there, and the next one that succeeds would give up the log, which
+ * has them all.
+ */
+int db_checkpoint(struct db *db, struct err *e);
+/* db_close() makes no checkpoint: who opens the file next reads the log anew. */
+void db_abandon(struct db *db);
 /* Pages that stood in the log after this handle's last commit. */
 unsigned db_log_pages(const struct db *db);
 /* "SQLite 3.40.1" */

@@ -36,7 +36,10 @@ struct db_driver {
 	bool (*is_null)(struct db_stmt *s, int i);
 	int64_t (*changes)(const struct db *db);
 	int (*backup)(struct db *db, const char *path, struct err *e);
-	void (*checkpoint)(struct db *db);
+	/* Before a commit: what it rests on is on disk. */
+	int (*settle)(struct db *db, struct err *e);
+	int (*checkpoint)(struct db *db, struct err *e);
+	void (*abandon)(struct db *db);
 	unsigned (*log_pages)(const struct db *db);
 	/* SQL that differs between drivers. */
 	const char *sql_begin_read, *sql_begin_write;

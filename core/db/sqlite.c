@@ -2,8 +2,14 @@
  * The SQLite driver: one connection a struct db, WAL, durable commits.
  *
  * Files are made with mode 0600 (the log beside them takes the same mode).
- * Checkpoints are asked for by the store; when the log passes LOG_PAGES all the
- * same, the committing thread does one that waits for nobody.
+ * Checkpoints are asked for by the store, apart from that of the last handle that
+ * is closed.
+ *
+ * Two things that SQLite leaves to luck when a sync fails are done here. It does not
+ * look whether the folder's sync succeeded that makes the name of a new log durable:
+ * settle(). And after a crash it takes what it reads from the log for what is on
+ * disk, though the sync that failed may have been the last word about these pages:
+ * renew_log().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,17 +18,19 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/db/driver.h"
 
-#define LOG_PAGES 4000 /* wal_autocheckpoint */
 #define BUSY_MS 10000
 
 struct sqlite {
 	struct db db;
 	sqlite3 *c;
-	unsigned log_pages; /* in the log after our last commit */
+	unsigned log_pages;    /* in the log after our last commit */
+	char *new_log;	       /* its folder is not synced yet, or NULL */
+	sqlite3_int64 changes; /* when it was opened */
 };
 
 struct sqlite_stmt {
@@ -91,6 +99,8 @@ static int class_of(sqlite3 *c, int code)
 		return -ENOSPC;
 	if (code == SQLITE_IOERR_SHMSIZE) /* -shm cannot grow; errno is stale */
 		return -ENOSPC;
+	if (code == SQLITE_IOERR_FSYNC)
+		return -ENOTRECOVERABLE;
 	code &= 0xff;
 	if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && no_space(sys))
 		return -ENOSPC;
@@ -118,9 +128,6 @@ static int on_commit(void *ctx, sqlite3 *c, const char *name, int pages)
 	struct sqlite *q = ctx;
 
 	q->log_pages = (unsigned)pages;
-	if (pages >= LOG_PAGES)
-		sqlite3_wal_checkpoint_v2(
-			c, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	return SQLITE_OK;
 }
 
@@ -172,6 +179,7 @@ static void sq_close(struct db *db)
 	struct sqlite *q = container_of(db, struct sqlite, db);
 
 	check(sqlite3_close(q->c) == SQLITE_OK);
+	free(q->new_log);
 	free(q);
 }
 
@@ -180,6 +188,70 @@ static int sq_exec(struct db *db, const char *sql, struct err *e)
 	int code = sqlite3_exec(conn(db), sql, NULL, NULL, NULL);
 
 	return code ? fail(conn(db), code, sql, e) : 0;
+}
+
+/* Writes the same bytes in their place: then a sync is about them again. */
+static int rewrite(int fd, off_t size)
+{
+	char page[65536];
+	off_t at = 0;
+
+	while (at < size) {
+		ssize_t n = pread(fd, page, sizeof(page), at);
+
+		if (n <= 0 || pwrite(fd, page, (size_t)n, at) != n)
+			return -1;
+		at += n;
+	}
+	return fsync(fd);
+}
+
+/* The log that a crash left, before SQLite reads it: what is not on disk comes
+ * there. No handle of the file is open. */
+static int renew_log(const char *log, struct err *e)
+{
+	int fd cleanup(fd_close) = open(log, O_RDWR | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "open %s", log);
+	if (fstat(fd, &st) < 0 || rewrite(fd, st.st_size) < 0)
+		return err_sys(e, "renew %s", log);
+	return 0;
+}
+
+/* Makes a writer of it: its log is there from here on. */
+static int open_log(struct sqlite *q, const char *path, struct err *e)
+{
+	char *log;
+	int ret;
+
+	check(asprintf(&log, "%s-wal", path) > 0);
+	ret = renew_log(log, e);
+	if (ret == 0)
+		ret = sq_exec(&q->db, setup_sql, e);
+	if (ret < 0) {
+		free(log);
+		return ret;
+	}
+	q->new_log = log;
+	*strrchr(log, '/') = '\0'; /* path has one */
+	q->changes = sqlite3_total_changes64(q->c);
+	return 0;
+}
+
+static int sq_settle(struct db *db, struct err *e)
+{
+	struct sqlite *q = container_of(db, struct sqlite, db);
+	int fd cleanup(fd_close) = -1;
+
+	if (!q->new_log || sqlite3_total_changes64(q->c) == q->changes)
+		return 0;
+	fd = open(q->new_log, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return err_sys(e, "sync %s", q->new_log);
+	free(steal(q->new_log));
+	return 0;
 }
 
 static int sq_open(
@@ -204,7 +276,8 @@ static int sq_open(
 	} else {
 		sqlite3_extended_result_codes(q->c, 1);
 		sqlite3_busy_timeout(q->c, BUSY_MS);
-		ret = sq_exec(&q->db, reader ? setup_reader_sql : setup_sql, e);
+		ret = reader ? sq_exec(&q->db, setup_reader_sql, e)
+			     : open_log(q, path, e);
 		if (ret < 0)
 			err_add(e, "%s", path);
 	}
@@ -349,11 +422,21 @@ static int sq_backup(struct db *db, const char *path, struct err *e)
 	return ret;
 }
 
-static void sq_checkpoint(struct db *db)
+static int sq_checkpoint(struct db *db, struct err *e)
 {
-	/* What it could not copy now is copied by a later one. */
-	sqlite3_wal_checkpoint_v2(
+	int code = sqlite3_wal_checkpoint_v2(
 		conn(db), "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+	/* Another one is at it. */
+	if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY ||
+		(code & 0xff) == SQLITE_LOCKED)
+		return 0;
+	return fail(conn(db), code, "checkpoint", e);
+}
+
+static void sq_abandon(struct db *db)
+{
+	sqlite3_db_config(conn(db), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }
 
 static unsigned sq_log_pages(const struct db *db)
@@ -382,7 +465,9 @@ const struct db_driver db_sqlite = {
 	.is_null = sq_is_null,
 	.changes = sq_changes,
 	.backup = sq_backup,
+	.settle = sq_settle,
 	.checkpoint = sq_checkpoint,
+	.abandon = sq_abandon,
 	.log_pages = sq_log_pages,
 	.sql_begin_read = "BEGIN",
 	.sql_begin_write = "BEGIN IMMEDIATE",

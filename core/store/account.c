@@ -5,7 +5,9 @@
  * Whoever opens or closes one marks it (OPENING, CLOSING) and works without the
  * store's lock; others who want that account wait. Pinned accounts stay, even
  * above the bound. A removed account (gone) is closed and deleted by its last
- * user. The housekeeper is one thread: checkpoints, and the notes of seen
+ * user. So is one closed of which a checkpoint's sync failed (torn): what is opened
+ * next has the whole log again, and copies all of it. Until then it works on the log
+ * alone. The housekeeper is one thread: checkpoints, and the notes of seen
  * deliveries of accounts that have no commit of their own.
  */
 #include <errno.h>
@@ -36,26 +38,36 @@ static struct account *account_new(struct store *s, uint64_t id)
 	pthread_mutex_init(&a->writing, NULL);
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_mutex_init(&a->indexing, NULL);
+	pthread_mutex_init(&a->copying, NULL);
 	CDS_INIT_LIST_HEAD(&a->idle);
 	CDS_INIT_LIST_HEAD(&a->chore);
 	return a;
 }
 
 /* Before another takes the place of its files: SQLite unlinks logs by name. */
+static void close_handle(struct account *a, struct db *db)
+{
+	if (db && atomic_load(&a->torn))
+		db_abandon(db);
+	db_close(db);
+}
+
 static void close_handles(struct account *a)
 {
 	for (; a->readers; a->readers--)
-		db_close(a->reader[a->readers - 1]);
-	db_close(steal(a->writer));
+		close_handle(a, a->reader[a->readers - 1]);
+	close_handle(a, steal(a->writer));
 }
 
 static void account_free(struct account *a)
 {
 	close_handles(a);
 	digests_fini(&a->seen);
+	digests_fini(&a->unkept);
 	pthread_mutex_destroy(&a->writing);
 	pthread_mutex_destroy(&a->lock);
 	pthread_mutex_destroy(&a->indexing);
+	pthread_mutex_destroy(&a->copying);
 	free(a->dir);
 	free(a);
 }
@@ -89,6 +101,9 @@ static int open_files(struct account *a, struct err *e)
 
 	if (ret == 0)
 		ret = recover(a, e);
+	/* An account whose files are not there is not one that is not there. */
+	if (ret == -ENOENT)
+		ret = err_set(e, -EIO, "its files are not there");
 	if (ret < 0)
 		err_add(e, "account %" PRIu64, a->id);
 	return ret;
@@ -298,7 +313,7 @@ static void unpin(struct account *a)
 	if (a->shut)
 		pthread_cond_broadcast(&s->changed);
 	cds_list_add_tail(&a->idle, &s->idle);
-	if (a->gone) {
+	if (a->gone || atomic_load(&a->torn)) {
 		mark_closing(a);
 		close_marked(a);
 	} else {
@@ -535,7 +550,7 @@ void account_reader_back(struct account *a, struct db *db)
 		db = NULL;
 	}
 	pthread_mutex_unlock(&a->lock);
-	db_close(db);
+	close_handle(a, db);
 }
 
 /* ---- the housekeeper ------------------------------------------------------ */
@@ -549,6 +564,20 @@ void account_chore(struct account *a, uint64_t in_ms)
 	pthread_mutex_unlock(&a->store->lock);
 }
 
+void account_checkpoint(struct account *a, struct db *db)
+{
+	struct err e;
+
+	if (pthread_mutex_trylock(&a->copying))
+		return;
+	if (!atomic_load(&a->torn) && db_checkpoint(db, &e) < 0) {
+		log_warn("account=%" PRIu64 " %s", a->id, e.text);
+		if (e.code == -ENOTRECOVERABLE)
+			atomic_store(&a->torn, true);
+	}
+	pthread_mutex_unlock(&a->copying);
+}
+
 static void checkpoint(struct account *a)
 {
 	struct db *db;
@@ -558,7 +587,7 @@ static void checkpoint(struct account *a)
 		return;
 	if (account_reader(a, &db, &e) < 0)
 		return;
-	db_checkpoint(db);
+	account_checkpoint(a, db);
 	account_reader_back(a, db);
 }
 

@@ -104,12 +104,29 @@ static int change_begin(struct store *s, struct err *e)
 	return ret;
 }
 
+/* Its one handle sees to its log itself. */
+static void checkpoint(struct directory *d)
+{
+	struct err e;
+
+	if (d->torn || db_log_pages(d->db) < LOG_PAGES_WANTED ||
+		db_checkpoint(d->db, &e) == 0)
+		return;
+	log_warn("directory %s", e.text);
+	if (e.code == -ENOTRECOVERABLE) {
+		d->torn = true;
+		db_abandon(d->db);
+	}
+}
+
 static int change_end(struct store *s, int ret, struct err *e)
 {
 	if (ret < 0)
 		db_rollback(s->directory.db);
 	else
 		ret = db_commit(s->directory.db, e);
+	if (ret == 0)
+		checkpoint(&s->directory);
 	pthread_mutex_unlock(&s->directory.lock);
 	return ret;
 }
@@ -194,7 +211,9 @@ int dir_add(struct store *s, struct str name, struct str hash, uint64_t *id_r,
 	*id_r = 0;
 	ret = add_locked(s, buf_str(&low), hash, id_r, e);
 	ret = change_end(s, ret, e);
-	if (ret < 0 && ret != -EEXIST && *id_r) {
+	/* In doubt (db_commit()) the next start knows; the next one that is added
+	 * gets its number. */
+	if (ret < 0 && ret != -EEXIST && ret != -ENOTRECOVERABLE && *id_r) {
 		dir = account_dir(s, *id_r);
 		dir_delete(dir, NULL);
 		free(dir);

@@ -19,6 +19,7 @@
 #define BODY_ROW_MAX 65536    /* bytes; a larger message is a file */
 #define READERS_IDLE 4	      /* reader handles an account keeps */
 #define LOG_PAGES_WANTED 1000 /* a checkpoint is asked for above */
+#define LOG_PAGES_MAX 4000    /* who commits makes it */
 #define SEEN_FLUSH_MS 5000    /* notes of seen deliveries live no longer */
 #define DELIVERY_TWICE_MS (3600 * 1000)
 #define LOG_DAYS 30
@@ -57,13 +58,20 @@ struct account {
 	pthread_mutex_t writing;
 	struct db *writer;
 	int64_t prune_due_ms; /* clock_mono_ms; under writing */
-	bool blobs_gone;      /* rows of blob_gone; under writing */
+	/* Under writing. */
+	bool blobs_gone;  /* rows of blob_gone whose files are gone */
+	bool blobs_stuck; /* others: they wait for the next opening */
+	bool doubt; /* a crash may find our last commit done (db_commit()) */
+	struct digests unkept; /* committed, and still in blobs/new/ */
 
 	pthread_mutex_t lock;
 	struct db *reader[READERS_IDLE];
 	unsigned readers;
 	struct digests seen;
 	_Atomic bool want_checkpoint;
+	pthread_mutex_t copying; /* a checkpoint is made; after all others */
+	_Atomic bool torn;	 /* one failed (db_checkpoint()): its last user
+				  * closes it */
 	_Atomic int64_t upload_due_ms; /* clock_real_ms; 0: there is none */
 
 	pthread_mutex_t indexing; /* before `writing` */
@@ -74,6 +82,7 @@ struct account {
 struct directory {
 	pthread_mutex_t lock;
 	struct db *db;
+	bool torn; /* a checkpoint failed: none before the next opening */
 };
 
 struct store {
@@ -135,6 +144,8 @@ int account_replace(struct store *s, uint64_t id, const char *dir,
 int backup_sweep(struct store *s, struct err *e);
 /* The housekeeper looks at it in so many milliseconds, or earlier. */
 void account_chore(struct account *a, uint64_t in_ms);
+/* Unless one is being made, or one has failed. */
+void account_checkpoint(struct account *a, struct db *db);
 int account_reader(struct account *a, struct db **db_r, struct err *e);
 void account_reader_back(struct account *a, struct db *db);
 void accounts_close(struct store *s);
@@ -242,6 +253,7 @@ int blob_take(struct tx *t, struct spool *p, struct err *e);
 /* The email or upload that had it is gone: so is the file when no other has it. */
 int blob_unref(struct tx *t, const uint8_t sha[SHA256_LEN], struct err *e);
 void blob_committed(struct tx *t);
+/* Files beyond the first keep ones go; in doubt they wait for blob_recover(). */
 void blob_undo(struct tx *t, size_t keep);
 /* When an account is opened: finishes what a death interrupted. */
 int blob_recover(struct tx *t, struct err *e);

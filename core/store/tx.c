@@ -173,10 +173,13 @@ static int commit_write(struct tx *t, struct err *e)
 		return ret;
 	metrics_add(METRIC_COMMITS, 1);
 	t->seen.n = 0;
+	a->doubt = false;
 	blob_committed(t);
 	tell(t);
 	if (t->meta.next_email != t->began.next_email)
 		text_wanted(a, t->meta.next_email);
+	if (db_log_pages(t->db) >= LOG_PAGES_MAX)
+		account_checkpoint(a, t->db);
 	if (db_log_pages(t->db) >= LOG_PAGES_WANTED &&
 		!atomic_exchange(&a->want_checkpoint, true))
 		account_chore(a, 0);
@@ -194,6 +197,7 @@ int tx_commit(struct tx *t, struct err *e)
 	ret = commit_write(t, e);
 	if (ret < 0) {
 		db_rollback(t->db);
+		t->account->doubt |= ret == -ENOTRECOVERABLE;
 		blob_undo(t, 0);
 	}
 	return ret;
