@@ -3,9 +3,11 @@
  *
  * A large one is written to blobs/new/<sha> and synced, file and directory, before
  * its transaction commits; then it is moved to blobs/<sha>. When a death comes in
- * between, the next open moves what the database knows and deletes the rest: it
- * looks into the small blobs/new/ only. A file whose last holder (an email, or
- * an upload) has gone is deleted after the commit; until that has happened its name stands in blob_gone.
+ * between, or the disk fails, the next open moves what the database knows and deletes
+ * the rest: it looks into the small blobs/new/ only. A file has its name there only
+ * when it is whole: nobody writes over one that may be held. One whose last holder
+ * (an email, or an upload) has gone is deleted after the commit; until that has
+ * happened its name stands in blob_gone.
  *
  * An older snapshot may find a destroyed email's file gone: then it reads "not
  * there", as a newer one would.
@@ -24,7 +26,7 @@
 #define BLOB_MAX ((uint64_t)1 << 30) /* bytes that one read may take */
 
 struct blob_path {
-	char *kept, *new;
+	char *kept, *new, *part; /* part: comes to be new */
 };
 
 uint64_t digest_key(const uint8_t sha[SHA256_LEN])
@@ -45,6 +47,7 @@ static struct blob_path path_of(
 	return (struct blob_path){
 		.kept = path_fmt("%s/blobs/%s", a->dir, buf_z(&hex)),
 		.new = path_fmt("%s/blobs/new/%s", a->dir, buf_z(&hex)),
+		.part = path_fmt("%s/blobs/new/%s.part", a->dir, buf_z(&hex)),
 	};
 }
 
@@ -52,6 +55,7 @@ static void path_fini(struct blob_path *p)
 {
 	free(p->kept);
 	free(p->new);
+	free(p->part);
 }
 
 /* ---- writing -------------------------------------------------------------- */
@@ -70,7 +74,7 @@ static int write_all(int fd, struct str raw, const char *path, struct err *e)
 	return fsync(fd) < 0 ? err_sys(e, "sync %s", path) : 0;
 }
 
-static int write_file(const char *path, struct str raw, struct err *e)
+static int write_part(const char *path, struct str raw, struct err *e)
 {
 	int fd cleanup(fd_close) =
 		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -78,6 +82,17 @@ static int write_file(const char *path, struct str raw, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "open %s", path);
 	return write_all(fd, raw, path, e);
+}
+
+static int write_file(const struct blob_path *p, struct str raw, struct err *e)
+{
+	int ret = write_part(p->part, raw, e);
+
+	if (ret == 0 && rename(p->part, p->new) < 0)
+		ret = err_sys(e, "move %s", p->part);
+	if (ret < 0)
+		unlink(p->part);
+	return ret;
 }
 
 static bool is_kept(const struct blob_path *p, uint64_t size)
@@ -95,17 +110,34 @@ static bool holds(struct digests *d, const uint8_t sha[SHA256_LEN])
 	return false;
 }
 
+/*
+ * 1: its file is there. 0: it is to come. One that was committed and could not be
+ * moved is the only one: it must not be taken for one of this transaction, which
+ * may be undone.
+ */
+static int is_there(struct tx *t, const uint8_t sha[SHA256_LEN],
+	const struct blob_path *p, uint64_t size, struct err *e)
+{
+	if (is_kept(p, size) || holds(&t->files_new, sha))
+		return 1;
+	if (!holds(&t->account->unkept, sha))
+		return 0;
+	if (rename(p->new, p->kept) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : err_sys(e, "move %s", p->new);
+}
+
 int blob_write(struct tx *t, const uint8_t sha[SHA256_LEN], struct str raw,
 	struct err *e)
 {
 	struct account *a = t->account;
 	struct blob_path p = path_of(a, sha);
 	char *dir = path_fmt("%s/blobs/new", a->dir);
-	int ret = 0;
+	int ret = is_there(t, sha, &p, raw.n, e);
 
-	if (!is_kept(&p, raw.n) && !holds(&t->files_new, sha)) {
+	if (ret == 0) {
 		digests_add(&t->files_new, sha);
-		ret = write_file(p.new, raw, e);
+		ret = write_file(&p, raw, e);
 		if (ret == 0)
 			ret = dir_sync(dir, e);
 		if (ret == -EDQUOT || ret == -EFBIG)
@@ -113,7 +145,7 @@ int blob_write(struct tx *t, const uint8_t sha[SHA256_LEN], struct str raw,
 	}
 	free(dir);
 	path_fini(&p);
-	return ret;
+	return min_of(ret, 0);
 }
 
 int blob_take(struct tx *t, struct spool *s, struct err *e)
@@ -122,9 +154,9 @@ int blob_take(struct tx *t, struct spool *s, struct err *e)
 	const uint8_t *sha = spool_id(s)->sha;
 	struct blob_path p = path_of(a, sha);
 	char *dir = path_fmt("%s/blobs/new", a->dir);
-	int ret = 0;
+	int ret = is_there(t, sha, &p, spool_size(s), e);
 
-	if (!is_kept(&p, spool_size(s)) && !holds(&t->files_new, sha)) {
+	if (ret == 0) {
 		digests_add(&t->files_new, sha);
 		ret = spool_move(s, p.new, e);
 		if (ret == 0)
@@ -132,7 +164,7 @@ int blob_take(struct tx *t, struct spool *s, struct err *e)
 	}
 	free(dir);
 	path_fini(&p);
-	return ret;
+	return min_of(ret, 0);
 }
 
 void blob_undo(struct tx *t, size_t keep)
@@ -141,7 +173,8 @@ void blob_undo(struct tx *t, size_t keep)
 		struct blob_path p = path_of(
 			t->account, t->files_new.at[--t->files_new.n].b);
 
-		unlink(p.new);
+		if (!t->account->doubt)
+			unlink(p.new);
 		path_fini(&p);
 	}
 }
@@ -225,31 +258,46 @@ static void keep_file(struct account *a, const uint8_t sha[SHA256_LEN])
 	struct blob_path p = path_of(a, sha);
 
 	/* It is safe where it is; the next open tries again. */
-	if (rename(p.new, p.kept) < 0 && errno != ENOENT)
+	if (rename(p.new, p.kept) < 0 && errno != ENOENT) {
 		log_warn("account=%" PRIu64 " rename %s: errno=%d", a->id,
 			p.new, errno);
+		digests_add(&a->unkept, sha);
+	}
 	path_fini(&p);
 }
 
-static void delete_file(struct account *a, const uint8_t sha[SHA256_LEN])
+static bool is_gone(const char *path)
+{
+	return unlink(path) == 0 || errno == ENOENT;
+}
+
+/* False: something of it may still be there. */
+static bool delete_file(struct account *a, const uint8_t sha[SHA256_LEN])
 {
 	struct blob_path p = path_of(a, sha);
+	bool kept = is_gone(p.kept), new = is_gone(p.new);
 
-	unlink(p.kept);
-	unlink(p.new);
 	path_fini(&p);
+	return kept && new;
 }
 
 void blob_committed(struct tx *t)
 {
+	struct account *a = t->account;
+
 	for (size_t i = 0; i < t->files_new.n; i++)
-		keep_file(t->account, t->files_new.at[i].b);
+		keep_file(a, t->files_new.at[i].b);
 	t->files_new.n = 0;
 	/* It may have come back in the same transaction. */
-	for (size_t i = 0; i < t->files_gone.n; i++)
-		if (is_held(t, t->files_gone.at[i].b, NULL) == 0)
-			delete_file(t->account, t->files_gone.at[i].b);
-	t->account->blobs_gone |= t->files_gone.n > 0;
+	for (size_t i = 0; i < t->files_gone.n; i++) {
+		const uint8_t *sha = t->files_gone.at[i].b;
+		int held = is_held(t, sha, NULL);
+
+		if (held < 0 || (held == 0 && !delete_file(a, sha)))
+			a->blobs_stuck = true;
+	}
+	a->blobs_gone |= t->files_gone.n > 0;
+	a->blobs_gone &= !a->blobs_stuck;
 	t->files_gone.n = 0;
 }
 
@@ -308,11 +356,11 @@ static int recover_gone(struct tx *t, struct err *e)
 	db_done(s);
 	for (size_t i = 0; i < d.n && ret == 0; i++) {
 		ret = is_held(t, d.at[i].b, e);
-		if (ret == 0)
-			delete_file(t->account, d.at[i].b);
+		if (ret == 0 && !delete_file(t->account, d.at[i].b))
+			t->account->blobs_stuck = true;
 		ret = min_of(ret, 0);
 	}
-	if (ret == 0 && d.n)
+	if (ret == 0 && d.n && !t->account->blobs_stuck)
 		ret = db_run(t->db, e, "DELETE FROM blob_gone", "");
 	digests_fini(&d);
 	return ret;
