@@ -1,8 +1,11 @@
 """JMAP over every carrier, for tests in which connections end at any moment: what
 became of a request is an answer, or GONE."""
 
+import contextlib
 import json
+import socket
 import ssl
+from unittest import mock
 
 import h2.exceptions
 
@@ -29,6 +32,23 @@ def open_ws(server, account, carrier, **kw):
     make = H2Ws if is_h2(carrier) else RawWs
     return make(port_of(server, carrier), "/jmap/ws",
                 tls=carrier in ("tls", "h2"), account=account, **kw)
+
+
+class Narrow(socket.socket):
+    """Small segments make the sender's buffers small too."""
+
+    def connect(self, address):
+        if self.family == socket.AF_INET:
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        super().connect(address)
+
+
+@contextlib.contextmanager
+def little_room():
+    """Connections made meanwhile keep little in the kernel."""
+    with mock.patch("socket.socket", Narrow):
+        yield
 
 
 def json_of(ws):

@@ -6,14 +6,10 @@ stopped is bounded to less.
 """
 
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-
-import pytest
 
 import fault
 import harness
@@ -25,15 +21,6 @@ from rawws import RawWs, handshake
 
 RING = 1024
 STOPPED_S = 8
-
-
-@pytest.fixture(scope="module")
-def fast_dir():
-    """In memory: thousands of commits in seconds."""
-    d = tempfile.mkdtemp(prefix="jmapd-fault-", dir="/dev/shm")
-    os.chmod(d, 0o755)
-    yield d
-    shutil.rmtree(d, True)
 
 
 class Stopped:
