@@ -17,6 +17,7 @@ import shutil
 import socket
 import sqlite3
 import threading
+import time
 
 import jmap
 from carriers import GONE, json_of, open_ws
@@ -203,6 +204,8 @@ class Watcher:
             while not self.stopping:
                 if self._connect():
                     self._listen()
+                else:
+                    time.sleep(0.02)  # one try after the other, not all at once
                 if not self.resume:
                     break
         except BaseException as e:  # noqa: B036 the test looks at it

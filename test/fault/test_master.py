@@ -9,7 +9,9 @@ import pytest
 
 import fault
 import harness
-from jmap import HttpApi, WsApi
+from carriers import CARRIERS, open_ws
+from events import Source
+from jmap import CORE, HttpApi, WsApi
 from mail import deliver
 from rawws import CLOSE, RawWs
 
@@ -30,7 +32,8 @@ def wait_gone(pids):
 
 @pytest.fixture
 def server():
-    with harness.Server(ws_throttle=20, log_level="info") as s:
+    with harness.Server(ws_throttle=20, event_source_throttle=20,
+                        log_level="info") as s:
         yield s
 
 
@@ -58,22 +61,33 @@ def test_roles_end_without_a_master_and_a_new_one_serves(server):
 
 
 def test_calls_under_way_are_answered_when_the_master_dies(server):
+    """The answer has begun, and more of it is to come than the kernel holds."""
     account = server.add_account()
-    ws = WsApi(server, account)
-    ws.send({"@type": "Request", "id": "last", "using": [
-        "urn:ietf:params:jmap:core"], "methodCalls": [
-            ["Core/echo", {"x": "y" * 5000000}, "e"]]})
-    pids = server.pids("store") + server.pids("worker")
-    die(server)
-    answer = ws.take(lambda m: m.get("requestId") == "last")
-    assert answer["methodResponses"][0][0] == "Core/echo"
-    assert ws.wait_closed() == 1001
+    with RawWs(server.http, "/jmap/ws", account=account, rcvbuf=4096) as ws:
+        ws.send_json({"@type": "Request", "id": "last", "using": [CORE],
+                      "methodCalls": [["Core/echo", {"x": "y" * 9000000},
+                                       "e"]]})
+        harness.wait_for("its head", lambda: fault.readable(ws.sock))
+        pids = server.pids("store") + server.pids("worker")
+        die(server)
+        answer = ws.json()
+        assert answer["requestId"] == "last"
+        assert answer["methodResponses"][0][0] == "Core/echo"
+        ws.expect_close(1001)
     wait_gone(pids)
     server.start()
 
 
-def test_acknowledged_deliveries_outlive_a_master(server):
+def test_what_was_acknowledged_and_told_outlives_masters(server):
+    """Deliveries are there, and watchers of every carrier come back by themselves
+    and hear of all."""
     account = server.add_account()
+    api = HttpApi(server, account)
+    base, aid = fault.states(api), api.account_id
+    api.close()
+    watchers = [make(server, account, aid, base, carrier=c)
+                for make in (fault.Watcher, fault.SourceWatcher)
+                for c in CARRIERS]
     sender = fault.Lmtp(server)
     stored = []
     for n in range(3):
@@ -82,12 +96,85 @@ def test_acknowledged_deliveries_outlive_a_master(server):
                                   fault.numbered("m", f"{n}-{m}"))
             assert code == 250
             stored.append(f"mark-m-{n}-{m}")
+        all_told(server, account, watchers)
         die(server)
         sender.close()
         server.start()
+    deliver(server, account.name, subject="at last")
+    all_told(server, account, watchers)
     api = HttpApi(server, account)
-    assert sorted(fault.subjects(api)) == sorted(stored)
+    assert sorted(fault.subjects(api)) == sorted([*stored, "at last"])
     api.close()
+    for w in watchers:
+        assert w.connections >= 4
+        w.stop()
+    server.stop()
+    log = fault.change_log(server, account.name)
+    for w in watchers:
+        w.history.check(log)
+
+
+def all_told(server, account, watchers):
+    api = HttpApi(server, account)
+    newest = fault.states(api)
+    api.close()
+    for w in watchers:
+        w.wait_told(newest)
+
+
+def make_mailbox(server, account, name):
+    """Changes Mailbox and nothing else; the account's id and what was told then."""
+    api = HttpApi(server, account)
+    got = api.call("Mailbox/set", {"create": {"m": {"name": name}}})
+    assert got["created"]["m"]
+    newest = api.state("Mailbox")
+    api.close()
+    return {api.account_id: {"Mailbox": newest}}
+
+
+def watching(server, account, carrier, token=None):
+    """A WebSocket for which push is enabled."""
+    ws = open_ws(server, account, carrier)
+    wish = {"@type": "WebSocketPushEnable", "dataTypes": None}
+    if token:
+        wish["pushState"] = token
+    ws.send_json(wish)
+    return ws
+
+
+def enabled(ws):
+    ws.send_json({"@type": "Request", "id": "b", "using": [CORE],
+                  "methodCalls": [["Core/echo", {}, "e"]]})
+    assert ws.json()["requestId"] == "b"
+    return ws
+
+
+def test_a_token_is_good_at_a_new_master(server):
+    """On every carrier, and the id of an event as well: it brings exactly what
+    changed meanwhile."""
+    account = server.add_account()
+    deliver(server, account.name)
+    sockets = {c: enabled(watching(server, account, c)) for c in CARRIERS}
+    sources = {c: Source(server, account, c) for c in CARRIERS}
+    changed = make_mailbox(server, account, "before")
+    tokens, ids = {}, {}
+    for c in CARRIERS:
+        heard, event = sockets[c].json(), sources[c].event("state")
+        assert heard["changed"] == event.data["changed"] == changed
+        tokens[c], ids[c] = heard["pushState"], event.own_id
+    die(server)
+    for c in CARRIERS:
+        sockets[c].expect_close(1001)
+        sockets[c].close()
+        sources[c].assert_ended()
+        sources[c].close()
+    server.start()
+    changed = make_mailbox(server, account, "while nobody watched")
+    for c in CARRIERS:
+        with watching(server, account, c, tokens[c]) as ws:
+            assert ws.json()["changed"] == changed
+        with Source(server, account, c, last_id=ids[c]) as source:
+            assert source.event("state").data["changed"] == changed
 
 
 def test_a_second_sigterm_ends_at_once(server):
