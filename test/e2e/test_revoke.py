@@ -63,14 +63,14 @@ def no_answer(ws):
 
 
 def seconds_until_all_ends(server, kind):
-    """Idle sessions of a new account on every carrier, from the command's end to
-    that of the last."""
+    """Sessions of a new account on every carrier, idle or with a request that is
+    too late, from the command's end to that of the last."""
     account = server.add_account(password="alt")
     auth = basic(account.name,
                  account.token if kind is token_revoked else "alt")
-    sockets = [everyway.Socket(server, account, c, auth=auth)
-               for c in everyway.WEBSOCKET]
-    for s in sockets[1:]:
+    idle, asking = ([everyway.Socket(server, account, c, auth=auth)
+                     for c in everyway.WEBSOCKET] for _ in range(2))
+    for s in idle[1:]:
         s.enable()
     sources = [Source(server, account, c, auth=auth) for c in CARRIERS]
     requests = [everyway.Requests(server, account, c, auth=auth)
@@ -81,12 +81,14 @@ def seconds_until_all_ends(server, kind):
     begin = time.monotonic()
     for r in requests:
         assert r.fetch("GET", "/jmap/session").status == 401
-    for s in sockets:
+    for s in asking:
         no_answer(s.ws)
+    for s in idle:
+        s.ws.expect_close(1008)
     for s in sources:
         s.assert_ended()
     took = time.monotonic() - begin
-    for c in requests + sockets + sources:
+    for c in requests + asking + idle + sources:
         c.close()
     return took
 
