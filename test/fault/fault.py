@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import select
-import shutil
+import signal
 import socket
 import sqlite3
 import threading
@@ -478,6 +478,48 @@ def connect_to(make, server, index, tries=64):
     raise AssertionError(f"no connection to worker {index}")
 
 
+# ---- workers that are stopped ---------------------------------------------------
+
+RING = 4096  # notices (ipc/link.h)
+
+
+def missed(server):
+    return server.metric("store", "notices-missed")
+
+
+@contextlib.contextmanager
+def stopped(*pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def frozen(server, index):
+    """A worker that is stopped, for as long as it takes: so is the master, who would
+    take it for silent. Only what is connected to the others is served."""
+    with stopped(role(server, "worker", index)["pid"], server.proc.pid):
+        yield
+
+
+@contextlib.contextmanager
+def only_worker(server, index):
+    """Of two: whoever connects meanwhile is that worker's, who serves the other's
+    sockets as well."""
+    other = role(server, "worker", 1 - index)["pid"]
+    with stopped(other):
+        conns = [Raw(server.http) for _ in range(32)]
+        for c in conns:  # about half of them wait until then
+            assert c.get("/healthz").status == 200
+            c.close()
+        with stopped(server.proc.pid):
+            yield
+
+
 class Changer:
     """Makes changes of one type or another, a commit each."""
 
@@ -528,6 +570,7 @@ def copy_accounts(server, n):
     old = os.path.join(data, "accounts")
     number, = os.listdir(old)
     owner = os.stat(old)
+    files = Files(os.path.join(old, number))
     made = [Account(f"copy{i}@example.org", None, secrets.token_urlsafe(32))
             for i in range(n)]
     with sqlite3.connect(os.path.join(data, "directory.db")) as db:
@@ -536,8 +579,7 @@ def copy_accounts(server, n):
         for i, a in enumerate(made):
             a.number = first + i
             a.id = account_id(a.number)
-            copy_files(os.path.join(old, number),
-                       os.path.join(old, str(first + i)), owner)
+            files.write(os.path.join(old, str(first + i)), owner)
             db.execute("INSERT INTO account VALUES (?, ?, 1, 0, '')",
                        (first + i, a.name))
             db.execute("INSERT INTO address VALUES (?, ?)",
@@ -560,12 +602,28 @@ def account_id(number):
     return "u" + digits
 
 
-def copy_files(source, target, owner):
-    shutil.copytree(source, target)
-    for folder, _, files in os.walk(target):
-        os.chown(folder, owner.st_uid, owner.st_gid)
-        for f in files:
-            os.chown(os.path.join(folder, f), owner.st_uid, owner.st_gid)
+class Files:
+    """A folder's contents, to be written many times."""
+
+    def __init__(self, folder):
+        self.folders, self.files = [], {}
+        for at, _, files in os.walk(folder):
+            self.folders.append(os.path.relpath(at, folder))
+            for name in files:
+                path = os.path.join(at, name)
+                with open(path, "rb") as f:
+                    self.files[os.path.relpath(path, folder)] = f.read()
+
+    def write(self, to, owner):
+        for folder in self.folders:
+            path = os.path.normpath(os.path.join(to, folder))
+            os.mkdir(path)
+            os.chown(path, owner.st_uid, owner.st_gid)
+        for name, data in self.files.items():
+            path = os.path.join(to, name)
+            with open(path, "wb") as f:
+                f.write(data)
+                os.fchown(f.fileno(), owner.st_uid, owner.st_gid)
 
 
 def give_to(folder, owner):
