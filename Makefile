@@ -160,7 +160,8 @@ $(FUZZ_DIR)/transfer: $(call lib,cmd/jmapd)
 
 bench: all $(BENCH)
 
-$(BUILD)/bench/%: $(BUILD)/test/bench/%.o $(call lib,core/io) $(call lib,core/base)
+$(BUILD)/bench/%: $(BUILD)/test/bench/%.o $(call objs,test/bench/lib) \
+		$(foreach l,ipc core/io core/mime core/base,$(call lib,$(l)))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 

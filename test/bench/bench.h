@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/base.h"
 #include "core/base/clock.h"
 
 #define need(cond)                                                            \
@@ -51,14 +52,49 @@ static inline uint64_t cpu_of(const char *pid)
 	return sum;
 }
 
-static inline int dial(unsigned port)
+/* What the processes of a run cost. */
+struct cpu {
+	char **pids; /* NULL ends them */
+	uint64_t at[8];
+};
+
+static inline void cpu_begin(struct cpu *c)
+{
+	for (size_t i = 0; c->pids[i]; i++) {
+		need(i < countof(c->at));
+		c->at[i] = cpu_of(c->pids[i]);
+	}
+}
+
+/* A line for each, and their sum. */
+static inline void cpu_print(const struct cpu *c, uint64_t events)
+{
+	double sum = 0;
+
+	for (size_t i = 0; c->pids[i]; i++) {
+		double us = (double)(cpu_of(c->pids[i]) - c->at[i]) / 1e3 /
+			    (double)events;
+
+		printf("cpu%zu_us %.3f\n", i, us);
+		sum += us;
+	}
+	printf("cpu_us %.3f\n", sum);
+}
+
+/* From 127.0.0.1, or its n-th neighbour. */
+static inline int dial(unsigned port, unsigned neighbour)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in from = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + neighbour)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
 	need(fd >= 0);
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	if (neighbour)
+		need(bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0);
 	need(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;

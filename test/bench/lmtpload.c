@@ -9,8 +9,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "core/base/buf.h"
 #include "test/bench/bench.h"
+#include "test/bench/lib/letter.h"
 
 static struct {
 	unsigned port;
@@ -38,43 +38,6 @@ static void reply(struct client *c, char first)
 	need(line[0] == first);
 }
 
-/* What letters are about; "letter" is in all of them, "needle" in one of 1,000. */
-static const char *const words[] = {"harbour", "winter", "ledger", "meeting",
-	"garden", "invoice", "bridge", "quarter", "orchard", "signal", "marble",
-	"railway", "pepper", "castle", "window", "thunder"};
-
-/* Three in a row are a Thread, whichever client sends them. */
-static void head(struct buf *b, const struct client *c, long i)
-{
-	long first = i - i % 3;
-
-	buf_fmt(b,
-		"From: Bob <bob@example.net>\r\nTo: <%s>\r\n"
-		"Subject: %sMatter %ld\r\n"
-		"Date: Tue, 24 Nov 2026 06:00:00 +0000\r\n"
-		"Message-ID: <%ld.%d@example.net>\r\n",
-		c->to, i == first ? "" : "Re: ", first, i, getpid());
-	if (i != first)
-		buf_fmt(b, "References: <%ld.%d@example.net>\r\n", first,
-			getpid());
-	buf_addz(b, "\r\n");
-}
-
-static void message(struct buf *b, const struct client *c, long i)
-{
-	uint64_t r = (uint64_t)i;
-
-	head(b, c, i);
-	if (i % 1000 == 0)
-		buf_addz(b, "A needle.\r\n");
-	while (b->n < (size_t)job.bytes) {
-		r = r * 6364136223846793005u + 1442695040888963407u;
-		buf_fmt(b, "A letter about the %s and the %s of today.\r\n",
-			words[r >> 60], words[r >> 56 & 15]);
-	}
-	buf_addz(b, ".\r\n");
-}
-
 static void *run(void *arg)
 {
 	struct client *c = arg;
@@ -91,7 +54,8 @@ static void *run(void *arg)
 		for (const char *want = "223"; *want; want++)
 			reply(c, *want);
 		buf_reset(&b);
-		message(&b, c, i);
+		letter(&b, c->to, i, (size_t)job.bytes);
+		buf_addz(&b, ".\r\n");
 		say_all(c->fd, b.p, b.n);
 		reply(c, '2');
 	}
@@ -116,7 +80,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < clients; i++) {
 		c[i].number = (unsigned)i;
 		c[i].to = argv[5 + i % (argc - 5)];
-		c[i].fd = dial(job.port);
+		c[i].fd = dial(job.port, 0);
 		c[i].in = fdopen(dup(c[i].fd), "r");
 		reply(&c[i], '2');
 		say_all(c[i].fd, "LHLO bench\r\n", 12);

@@ -1,174 +1,44 @@
 /*
- * WebSocket clients that cost little themselves: one thread, one epoll, frames
- * encoded once (masked by zeroes, which RFC 6455 5.3 lets a client choose).
+ * A crowd of WebSocket clients. CARRIER is plain, tls, h2c or h2, each also with
+ * +deflate.
  *
- *   wsload rpc PORT PATH AUTH MESSAGE CONNECTIONS IN-FLIGHT COUNT PID...
+ *   wsload rpc CARRIER:PORT PATH AUTH MESSAGE CONNECTIONS IN-FLIGHT COUNT PID...
  *	each connection keeps so many of MESSAGE in flight; times when it is one
- *   wsload push PORT PATH AUTH HELLO CONNECTIONS SET UNSET ROUNDS QUIET-US PID...
+ *   wsload push CARRIER:PORT PATH AUTH HELLO CONNECTIONS MAKER-PORT SET UNSET
+ *		ROUNDS QUIET-MS DOWNLOAD PID...
  *	connections that were enabled by HELLO hear of one change at a time,
- *	which one more connection makes by SET and UNSET in turn
+ *	which one more connection makes by SET and UNSET in turn, plain, at
+ *	MAKER-PORT; DOWNLOAD is a path that the first one fetches all the time
+ *	beside (HTTP/2), or -
+ *   wsload setup CARRIER:PORT PATH AUTH full|resumed COUNT PID...
+ *	connections, one after the other, each closed when it is open
+ *   wsload hold CARRIER:PORT PATH AUTHS CONNECTIONS
+ *	opens them, the i-th with the i-th line of the file AUTHS, says "ready"
+ *	and does what it is told by lines: "enable HELLO", "wait N" (until N
+ *	more pushes have come); says "done" after each
  *
- * PIDs are the processes whose CPU time is told, each on a line of its own.
+ * PIDs are the processes whose CPU time is told, the worker first. Figures are
+ * told once for each slice of the run.
  */
-#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
-#include "core/base/buf.h"
 #include "test/bench/bench.h"
+#include "test/bench/lib/crowd.h"
+#include "test/bench/lib/peek.h"
 
-#define ECHO                                                                \
-	"{\"@type\":\"Request\",\"id\":\"b\",\"using\":[\"urn:ietf:params:" \
-	"jmap:core\"],\"methodCalls\":[[\"Core/echo\",{},\"0\"]]}"
+#define SLICES 5
 
-struct client {
-	int fd;
-	struct buf in;
-	uint64_t pushes, answers; /* frames that came */
-};
-
-struct load {
-	unsigned port;
-	const char *path, *auth;
-	int ep;
-	struct client *c;
-	size_t n;
-	size_t frame_n; /* bytes of the last push */
-	char **pids;
-	uint64_t cpu[8];
-};
-
-static void encode(struct buf *out, const char *text)
+static void print_rate(uint64_t events, uint64_t from_ns)
 {
-	size_t n = strlen(text);
-	unsigned char h[8] = {
-		0x81, 0xfe, (unsigned char)(n >> 8), (unsigned char)n};
-
-	need(n < 65536);
-	if (n < 126)
-		h[1] = (unsigned char)(0x80 | n);
-	buf_add(out, h, n < 126 ? 2 : 4);
-	buf_add(out, "\0\0\0\0", 4);
-	buf_addz(out, text);
-}
-
-static void say(const struct client *c, const char *text)
-{
-	struct buf b cleanup(buf_fini) = {0};
-
-	encode(&b, text);
-	say_all(c->fd, b.p, b.n);
-}
-
-/* One whole frame at the front of the buffer, or false. */
-static bool frame_cut(struct buf *in, struct str *payload_r)
-{
-	const unsigned char *p = (const unsigned char *)in->p;
-	size_t head = 2, n;
-
-	if (in->n < 4)
-		return false;
-	n = p[1];
-	if (n == 126) {
-		head = 4;
-		n = (size_t)p[2] << 8 | p[3];
-	} else if (n == 127) {
-		head = 10;
-		if (in->n < 10)
-			return false;
-		n = 0;
-		for (int i = 2; i < 10; i++)
-			n = n << 8 | p[i];
-	}
-	need((p[0] & 0xf) != 8);
-	if (in->n < head + n)
-		return false;
-	*payload_r = str_n(in->p + head, n);
-	return true;
-}
-
-/* Takes what is there; counts frames by kind. */
-static size_t take(struct load *l, struct client *c)
-{
-	ssize_t got = read(c->fd, buf_room(&c->in, 65536), 65536);
-	size_t frames = 0;
-	struct str s;
-
-	if (got < 0 && errno == EAGAIN)
-		return 0;
-	need(got > 0);
-	c->in.n += (size_t)got;
-	while (frame_cut(&c->in, &s)) {
-		size_t whole = (size_t)(s.p - c->in.p) + s.n;
-
-		if (memmem(s.p, min_of(s.n, 60), "StateChange", 11)) {
-			c->pushes++;
-			l->frame_n = whole;
-		} else {
-			need(!memmem(s.p, min_of(s.n, 60), "RequestError", 12));
-			c->answers++;
-		}
-		buf_drop(&c->in, whole);
-		frames++;
-	}
-	return frames;
-}
-
-static void upgrade(struct load *l, struct client *c)
-{
-	struct buf b cleanup(buf_fini) = {0};
-	char in[4096];
-	size_t n = 0;
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
-
-	c->fd = dial(l->port);
-	buf_fmt(&b,
-		"GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-		l->path);
-	if (l->auth[0])
-		buf_fmt(&b,
-			"Sec-WebSocket-Protocol: jmap\r\n"
-			"Authorization: %s\r\n",
-			l->auth);
-	buf_addz(&b, "\r\n");
-	say_all(c->fd, b.p, b.n);
-	while (n < 4 || memcmp(in + n - 4, "\r\n\r\n", 4) != 0)
-		need(n < sizeof(in) && read(c->fd, in + n++, 1) == 1);
-	need(memcmp(in, "HTTP/1.1 101", 12) == 0);
-	need(epoll_ctl(l->ep, EPOLL_CTL_ADD, c->fd, &ev) == 0);
-}
-
-static void open_all(struct load *l, size_t n)
-{
-	l->ep = epoll_create1(0);
-	l->n = n;
-	l->c = calloc(n, sizeof(*l->c));
-	for (size_t i = 0; i < n; i++)
-		upgrade(l, &l->c[i]);
-}
-
-static void cpu_begin(struct load *l)
-{
-	for (size_t i = 0; l->pids[i]; i++) {
-		need(i < countof(l->cpu));
-		l->cpu[i] = cpu_of(l->pids[i]);
-	}
-}
-
-static void cpu_end(struct load *l, uint64_t events)
-{
-	for (size_t i = 0; l->pids[i]; i++)
-		printf("cpu%zu_us %.3f\n", i,
-			(double)(cpu_of(l->pids[i]) - l->cpu[i]) / 1e3 /
-				(double)events);
+	printf("per_s %.0f\n",
+		(double)events * 1e9 / (double)(clock_mono_ns() - from_ns));
 }
 
 /* ---- requests and answers ---- */
 
 /* Until so many answers have come; each is followed by another request. */
-static void rpc_turn(struct load *l, const struct buf *one, size_t in_flight,
+static void rpc_turn(struct crowd *w, const struct buf *one, size_t in_flight,
 	uint64_t count, uint64_t *ns)
 {
 	struct buf many cleanup(buf_fini) = {0};
@@ -177,16 +47,16 @@ static void rpc_turn(struct load *l, const struct buf *one, size_t in_flight,
 
 	for (size_t i = 0; i < in_flight; i++)
 		buf_adds(&many, buf_str(one));
-	for (size_t i = 0; i < l->n; i++, sent += in_flight) {
+	for (size_t i = 0; i < w->n; i++, sent += in_flight) {
 		from = clock_mono_ns();
-		say_all(l->c[i].fd, many.p, many.n);
+		wire_say(w->c[i].wire, many.p, many.n);
 	}
 	while (came < sent) {
-		int got = epoll_wait(l->ep, ev, 64, -1);
+		int got = epoll_wait(w->ep, ev, countof(ev), -1);
 
 		for (int i = 0; i < got; i++) {
 			struct client *c = ev[i].data.ptr;
-			size_t k = take(l, c);
+			size_t k = crowd_take(w, c);
 
 			if (ns && k)
 				ns[came] = clock_mono_ns() - from;
@@ -195,128 +65,222 @@ static void rpc_turn(struct load *l, const struct buf *one, size_t in_flight,
 			sent += k;
 			from = clock_mono_ns();
 			if (k)
-				say_all(c->fd, many.p, one->n * k);
+				wire_say(c->wire, many.p, one->n * k);
 		}
 	}
 }
 
-static void rpc(struct load *l, char **arg)
+static void rpc(const struct wire_to *to, char **arg)
 {
 	size_t in_flight = (size_t)atoi(arg[2]);
-	uint64_t count = (uint64_t)atoi(arg[3]), *ns = NULL, from;
+	uint64_t count = (uint64_t)atoi(arg[3]) / SLICES + 1, *ns = NULL;
 	struct buf one cleanup(buf_fini) = {0};
+	struct cpu cpu = {.pids = arg + 4};
+	struct crowd w;
 
-	l->pids = arg + 4;
-	open_all(l, (size_t)atoi(arg[1]));
-	encode(&one, arg[0]);
-	rpc_turn(l, &one, in_flight, count / 10 + 1, NULL);
-	if (l->n * in_flight == 1)
-		ns = calloc(count, sizeof(*ns));
-	cpu_begin(l);
-	from = clock_mono_ns();
-	rpc_turn(l, &one, in_flight, count, ns);
-	printf("per_s %.0f\n",
-		(double)count * 1e9 / (double)(clock_mono_ns() - from));
-	cpu_end(l, count);
-	if (ns)
-		print_times("latency", ns, count);
+	crowd_open(&w, to, (size_t)atoi(arg[1]), NULL, 0);
+	crowd_encode(&w, &one, arg[0]);
+	rpc_turn(&w, &one, in_flight, count / 2 + 1, NULL);
+	if (w.n * in_flight == 1)
+		ns = mem_new((count + 1) * sizeof(*ns));
+	for (int i = 0; i < SLICES; i++) {
+		uint64_t from = clock_mono_ns();
+
+		cpu_begin(&cpu);
+		rpc_turn(&w, &one, in_flight, count, ns);
+		print_rate(count, from);
+		cpu_print(&cpu, count);
+		if (ns)
+			print_times("latency", ns, count);
+	}
+	printf("deflated %d\n", w.deflated > 0);
 }
 
 /* ---- one change, many that hear of it ---- */
 
-/* Watchers are all but the last, which makes the changes. */
 struct watch {
-	uint64_t want, have;
-	uint64_t pushed_ns; /* the first of them */
+	struct crowd watchers, maker;
+	char **change;		       /* two requests */
+	const struct notice_shm *peek; /* NULL where we may not look */
+	uint64_t pushed_ns; /* when the first of them had something */
 };
 
-static void wait_change(struct load *l, struct watch *w)
+/* Changes once, and returns when all know. */
+static void change(struct watch *w, int round)
 {
-	struct client *maker = &l->c[l->n - 1];
-	uint64_t answers = maker->answers;
-	struct epoll_event ev[64];
+	struct crowd *of = &w->watchers;
+	struct client *maker = w->maker.c;
+	uint64_t answers = maker->answers, pushes = of->pushes;
 
-	while (w->have < w->want || maker->answers == answers) {
-		int got = epoll_wait(l->ep, ev, 64, -1);
+	crowd_say(&w->maker, maker, w->change[round & 1]);
+	w->pushed_ns = 0;
+	while (of->pushes < pushes + of->n) {
+		struct epoll_event ev[64];
+		int got = epoll_wait(of->ep, ev, countof(ev), -1);
+		uint64_t now = clock_mono_ns();
 
-		for (int i = 0; i < got; i++) {
-			struct client *c = ev[i].data.ptr;
-			size_t k = take(l, c);
-
-			if (c == maker)
-				continue;
-			if (w->have == 0)
-				w->pushed_ns = clock_mono_ns();
-			w->have += k;
-		}
+		for (int i = 0; i < got; i++)
+			crowd_take(of, ev[i].data.ptr);
+		if (!w->pushed_ns && of->pushes > pushes)
+			w->pushed_ns = now;
 	}
+	while (maker->answers == answers)
+		crowd_wait(&w->maker, -1);
 }
 
-/* Enabled, and known to be: the answer behind it has come. */
-static void enable_all(struct load *l, const char *hello)
+/* What comes meanwhile is taken: a download fills no socket. */
+static void be_quiet(struct crowd *w, int ms)
 {
-	struct epoll_event ev[64];
-	size_t came = 0;
+	uint64_t until = clock_mono_ns() + (uint64_t)ms * 1000000, now;
 
-	for (size_t i = 0; i + 1 < l->n; i++) {
-		say(&l->c[i], hello);
-		say(&l->c[i], ECHO);
-		while (l->c[i].answers == 0) {
-			int got = epoll_wait(l->ep, ev, 64, -1);
-			for (int k = 0; k < got; k++)
-				came += take(l, ev[k].data.ptr);
-		}
-	}
-	need(came >= l->n - 1);
+	while ((now = clock_mono_ns()) < until)
+		crowd_wait(w, (int)((until - now) / 1000000) + 1);
 }
 
-static void push(struct load *l, char **arg)
+static void push_slice(struct watch *w, int rounds, int quiet, struct cpu *cpu)
 {
-	int rounds = atoi(arg[4]), quiet = atoi(arg[5]);
-	uint64_t *all = calloc((size_t)rounds, 8), from;
-	uint64_t frames = 0;
-	size_t times = 0;
+	uint64_t *sent = mem_new((size_t)rounds * sizeof(*sent));
+	uint64_t *commit = mem_new((size_t)rounds * sizeof(*commit));
 
-	l->pids = arg + 6;
-	open_all(l, (size_t)atoi(arg[1]) + 1);
-	enable_all(l, arg[0]);
-	for (int r = -2; r < rounds; r++) {
-		struct watch w = {.want = l->n - 1};
-
-		if (r == 0)
-			cpu_begin(l);
+	cpu_begin(cpu);
+	for (int r = 0; r < rounds; r++) {
 		if (quiet)
-			usleep((useconds_t)quiet);
-		from = clock_mono_ns();
-		say(&l->c[l->n - 1], arg[2 + (r & 1)]);
-		wait_change(l, &w);
-		if (r < 0)
-			continue;
-		frames += w.have;
-		all[times++] = w.pushed_ns - from;
+			be_quiet(&w->watchers, quiet);
+		sent[r] = clock_mono_ns();
+		change(w, r);
+		sent[r] = w->pushed_ns - sent[r];
+		if (w->peek)
+			commit[r] = w->pushed_ns - peek_committed_ns(w->peek);
 	}
-	cpu_end(l, frames);
-	printf("frame_bytes %zu\n", l->frame_n);
-	print_times("sent_to_push", all, times);
+	cpu_print(cpu, w->watchers.n * (uint64_t)rounds);
+	print_times("sent_to_push", sent, (size_t)rounds);
+	if (w->peek)
+		print_times("commit_to_push", commit, (size_t)rounds);
+	free(sent);
+	free(commit);
+}
+
+static void push(const struct wire_to *to, char **arg)
+{
+	struct wire_to plain = *to;
+	struct watch w = {.change = arg + 3};
+	struct cpu cpu = {.pids = arg + 8};
+	int rounds = atoi(arg[5]), quiet = atoi(arg[6]);
+	uint64_t from, had;
+
+	rounds += rounds & 1; /* what is set is unset */
+	plain.port = (unsigned)atoi(arg[2]);
+	plain.tls = plain.h2 = plain.deflate = false;
+	crowd_open(&w.watchers, to, (size_t)atoi(arg[1]), NULL, 0);
+	crowd_open(&w.maker, &plain, 1, NULL, 0);
+	crowd_enable(&w.watchers, w.watchers.n, arg[0]);
+	for (int r = 0; r < 4; r++)
+		change(&w, r);
+	w.peek = peek_open(cpu.pids[0]);
+	if (strcmp(arg[7], "-") != 0)
+		wire_download(w.watchers.c[0].wire, arg[7]);
+	be_quiet(&w.watchers, quiet ? 300 : 0);
+	from = clock_mono_ns();
+	had = wire_downloaded(w.watchers.c[0].wire);
+	for (int i = 0; i < SLICES; i++)
+		push_slice(&w, rounds, quiet, &cpu);
+	printf("download_mb_s %.2f\n",
+		(double)(wire_downloaded(w.watchers.c[0].wire) - had) * 1e3 /
+			(double)(clock_mono_ns() - from));
+	printf("frame_bytes %zu\n", w.watchers.frame_n);
+}
+
+/* ---- connections set up ---- */
+
+static void setup(const struct wire_to *to, char **arg)
+{
+	bool resumed = strcmp(arg[0], "resumed") == 0;
+	int count = atoi(arg[1]);
+	struct cpu cpu = {.pids = arg + 2};
+
+	for (int i = -1; i < SLICES; i++) {
+		cpu_begin(&cpu);
+		for (int k = 0; k < count; k++) {
+			struct wire *w = wire_open(to, 0);
+
+			need(i < 0 || wire_resumed(w) == resumed);
+			if (i < 0 && k == 0 && resumed)
+				wire_resume(w);
+			wire_close(w);
+		}
+		usleep(20000); /* the last are closed */
+		if (i >= 0)
+			cpu_print(&cpu, (uint64_t)count);
+	}
+}
+
+/* ---- as told ---- */
+
+static char **lines_of(const char *path, size_t *n_r)
+{
+	FILE *f = fopen(path, "r");
+	char **all = NULL, *line = NULL;
+	size_t room = 0, n = 0;
+
+	need(f);
+	for (; getline(&line, &room, f) > 0; n++) {
+		all = mem_grow(all, (n + 1) * sizeof(*all));
+		line[strcspn(line, "\n")] = '\0';
+		all[n] = mem_strdup(line);
+	}
+	free(line);
+	fclose(f);
+	*n_r = n;
+	return all;
+}
+
+static void hold(struct wire_to *to, char **arg)
+{
+	char *line = NULL;
+	size_t room = 0, auths;
+	char **auth = lines_of(to->auth, &auths);
+	uint64_t waited = 0;
+	struct crowd w;
+
+	need(auths > 0);
+	crowd_open(&w, to, (size_t)atoi(arg[0]), auth, auths);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	puts("ready");
+	while (getline(&line, &room, stdin) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "enable ", 7) == 0) {
+			crowd_enable(&w, w.n, line + 7);
+		} else {
+			need(strncmp(line, "wait ", 5) == 0);
+			waited += (uint64_t)atol(line + 5);
+			while (w.pushes < waited)
+				crowd_wait(&w, -1);
+		}
+		puts("done");
+	}
 }
 
 int main(int argc, char **argv)
 {
-	struct load l = {0};
+	struct wire_to to = {0};
 	struct rlimit lim;
 
-	if (argc < 9)
+	if (argc < 6)
 		return 2;
 	getrlimit(RLIMIT_NOFILE, &lim);
 	lim.rlim_cur = lim.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &lim);
-	l.port = (unsigned)atoi(argv[2]);
-	l.path = argv[3];
-	l.auth = argv[4];
-	if (strcmp(argv[1], "rpc") == 0)
-		rpc(&l, argv + 5);
-	else if (strcmp(argv[1], "push") == 0 && argc > 10)
-		push(&l, argv + 5);
+	wire_parse(argv[2], &to);
+	to.path = argv[3];
+	to.auth = argv[4];
+	if (strcmp(argv[1], "rpc") == 0 && argc > 9)
+		rpc(&to, argv + 5);
+	else if (strcmp(argv[1], "push") == 0 && argc > 13)
+		push(&to, argv + 5);
+	else if (strcmp(argv[1], "setup") == 0 && argc > 7)
+		setup(&to, argv + 5);
+	else if (strcmp(argv[1], "hold") == 0)
+		hold(&to, argv + 5);
 	else
 		return 2;
 	return 0;

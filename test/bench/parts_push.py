@@ -1,0 +1,189 @@
+"""Push: one change and many that hear of it, many accounts, and how soon."""
+
+import os
+
+from measure import Crowd, cpu_us, least, most, part, resident, tool
+from raw import basic
+
+CARRIERS = ("plain", "tls", "h2c", "h2")
+SLICES = 5
+
+
+def fan_floor(connections, frame_bytes, rounds):
+    return tool("floor", "fanout", connections, int(frame_bytes),
+                rounds)["frames_per_cpu_s"]
+
+
+@part("push", memory=True)
+def push(b):
+    rounds = max(4, 20000 // b.n)
+    got = b.pushed(b.n, rounds, 0)
+    floor = fan_floor(b.n, got["frame_bytes"], rounds)
+    b.report.line(f"push, {b.n} watchers, by the worker", 1e6 / got["cpu0_us"],
+                  "frames/s", floor, more=True, aim=least(0.9))
+
+
+@part("push_carriers", memory=True)
+def push_carriers(b):
+    n = min(b.n, 1000)
+    flags, plain = b.flag_changes(), None
+    for carrier in (*CARRIERS, "plain+deflate", "h2+deflate"):
+        got = b.pushed(n, 20, 0, carrier, flags)
+        floor = fan_floor(n, got["frame_bytes"], 20)
+        figure = 1e6 / got["cpu0_us"]
+        plain = plain or figure
+        b.report.line(f"push, {n} watchers over {carrier}", figure, "frames/s",
+                      floor, more=True, plain=plain)
+
+
+@part("quiet", memory=True)
+def quiet(b):
+    got = b.pushed(1, 200, 3)
+    floor = tool("floor", "hops", 2000)
+    for p, aim in (("p50", least(1 / 5)), ("p99", None)):
+        hop = floor[f"two_hops_{p}_us"] / 2
+        name = f"commit_to_push_{p}_us"
+        if name in got:
+            b.report.line(f"quiet, commit to the client, floor: a hop, {p}",
+                          got[name], "us", hop, aim=aim)
+        else:
+            b.report.skip("quiet, commit to the client",
+                          "the worker's memory may not be read")
+        b.report.line(f"quiet, flag change sent to push, no disk, {p}",
+                      got[f"sent_to_push_{p}_us"], "us", hop)
+
+
+# ---- many accounts, one watcher each ----
+
+COUNTS = (10, 1000, 9000, 10000)
+CHANGES = 1000
+
+
+def deliveries(b, names, count):
+    """CPU of the worker for that many deliveries."""
+    before = cpu_us(b.worker)
+    tool("lmtpload", b.server.lmtp, 16, count, 600, *names)
+    b.settle()
+    return cpu_us(b.worker) - before
+
+
+@part("accounts", memory=True)
+def accounts(b):
+    """Changes come by LMTP, at the same worker: what the deliveries cost it
+    without any watcher is taken off."""
+    # Each is a connection here and there.
+    counts = [n for n in COUNTS if n + 1000 < b.descriptors]
+    made = b.add_accounts(max(counts))
+    costs = {}
+    for n in counts:
+        costs[n] = of_accounts(b, n, dict(list(made.items())[:n]))
+    small, large = costs[10], costs[counts[-1]]
+    b.report.line(f"a push with {counts[-1]} accounts against 10",
+                  large / small, "times", aim=most(1.2))
+
+
+def of_accounts(b, n, made):
+    # Spread over all of them.
+    names = list(made)[::max(1, n // CHANGES)][:CHANGES]
+    deliveries(b, names, CHANGES)  # opens them
+    bare = min(deliveries(b, names, CHANGES) for _ in range(3))
+    with Crowd(b, n, list(made.values())) as crowd:
+        crowd.enable()
+        b.settle()
+        before = b.server.metric("worker", "pushes")
+        cost = min(watched(b, names, crowd) for _ in range(3))
+        pushes = (b.server.metric("worker", "pushes") - before) / 3
+    cost = (cost - bare) / pushes
+    # As many sockets, one frame to each of those that hear.
+    floor = fan_floor(min(n, CHANGES), 200, max(2, 2000 // n))
+    b.report.line(f"push, {n} accounts, {CHANGES} changes, by the worker",
+                  1e6 / cost, "frames/s", floor, more=True,
+                  aim=least(0.7) if n == 9000 else None)
+    return cost
+
+
+def watched(b, names, crowd):
+    before = b.server.metric("worker", "pushes")
+    cost = deliveries(b, names, CHANGES)
+    crowd.wait(b.server.metric("worker", "pushes") - before)
+    return cost
+
+
+# ---- connections ----
+
+@part("connections", memory=True)
+def connections(b):
+    """Ten times more connections: memory of each, and a frame to each."""
+    first = None
+    flags = b.flag_changes()
+    for n in (1000, 10000, 40000):
+        if 2 * n > b.descriptors:
+            b.report.skip(f"{n} connections", "too few descriptors")
+            continue
+        got = b.pushed(n, max(2, 10000 // n), 0, flags=flags)
+        with Crowd(b, 20, [b.auth()]):
+            before = resident(b.worker)
+            with Crowd(b, n, [b.auth()]):
+                each = (resident(b.worker) - before) / n
+        floor = fan_floor(n, got["frame_bytes"], max(2, 10000 // n))
+        frame = got["cpu0_us"]
+        b.report.line(f"push, {n} connections, CPU of a frame", frame, "us",
+                      1e6 / floor)
+        b.report.line(f"idle WebSocket, plain, {n} of them", each, "bytes")
+        first = first or (frame, each)
+    b.report.line("a frame with most connections against 1000",
+                  frame / first[0], "times", aim=most(1.2))
+    b.report.line("memory of one with most connections against 1000",
+                  each / first[1], "times", aim=most(1.2))
+
+
+@part("setup")
+def setup(b):
+    """Accepted, shaken hands with, logged in, a WebSocket, closed."""
+    kinds = (("plain", "full", 1000), ("tls", "full", 200),
+             ("tls", "resumed", 200))
+    for carrier, kind, count in kinds:
+        figure = 1e6 / tool("wsload", "setup", b.at(carrier), "/jmap/ws",
+                            b.auth(), kind, count, b.worker)["cpu0_us"]
+        floor = tool("floor", "setup", count) if carrier == "plain" else \
+            tool("floor", "shake", b.server.cert, b.server.key, kind, count)
+        name = "plain" if carrier == "plain" else f"TLS, {kind}"
+        b.report.line(f"WebSockets set up by the worker, {name}", figure, "/s",
+                      floor["per_cpu_s"], more=True, aim=least(0.8))
+
+
+# ---- memory ----
+
+def idle(b, carrier, n, floor, aim):
+    # The first ones pay for what is there once.
+    with Crowd(b, 50, [b.auth()], carrier):
+        b.settle()
+        before = resident(b.worker)
+        with Crowd(b, n, [b.auth()], carrier):
+            b.settle()
+            figure = (resident(b.worker) - before) / n
+    b.report.line(f"idle WebSocket over {carrier}, {n} of them", figure,
+                  "bytes", floor, aim=most(aim) if aim else None)
+
+
+@part("memory")
+def memory(b):
+    idle(b, "plain", b.n, None, 600)
+
+
+@part("memory_tls")
+def memory_tls(b):
+    # OpenSSL itself, with released buffers.
+    idle(b, "tls", min(b.n, 1000), 13.9 * 1024, 15 * 1024)
+
+
+@part("memory_h2c")
+def memory_h2c(b):
+    # nghttp2 itself: 14 to 16 KB.
+    idle(b, "h2c", min(b.n, 1000), 15 * 1024, 20 * 1024)
+
+
+@part("memory_h2")
+def memory_h2(b):
+    # nghttp2 and OpenSSL.
+    idle(b, "h2", min(b.n, 1000), (15 + 13.9) * 1024, None)
