@@ -156,6 +156,7 @@ static int world(struct req *r, int ret)
 		      ret == -ENOMEM || ret == -EDQUOT || ret == -EMFILE ||
 		      ret == -ENFILE;
 
+	r->unknown |= ret == -ENOTRECOVERABLE;
 	log_error("event=method-failed account=%s error=\"%s\"", r->account.z,
 		r->err.text);
 	snprintf(r->why, sizeof(r->why), "%.150s", r->err.text);
@@ -354,7 +355,7 @@ static void respond(struct req *r, const struct scan *s)
 	}
 	jw_key(&r->w, STR("methodResponses"));
 	jw_arr(&r->w);
-	for (r->now = 0; r->now < r->calls_n; r->now++)
+	for (r->now = 0; r->now < r->calls_n && !r->unknown; r->now++)
 		call(r);
 	jw_arr_end(&r->w);
 	if (r->created_given) {
@@ -413,6 +414,11 @@ static unsigned run_request(
 			"Even errors for all of its calls would exceed "
 			"max-size-response.");
 	respond(r, s);
+	/* A method error would promise that nothing changed (RFC 8620 3.6.2). */
+	if (r->unknown) {
+		r->out->n = r->base;
+		return refuse(r, s, REQ_UNAVAILABLE, NULL, NULL);
+	}
 	return 200;
 }
 

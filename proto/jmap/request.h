@@ -54,7 +54,8 @@ struct req {
 	struct limits limit;
 	struct idz account;
 	bool using[CAPS];
-	bool wrote; /* call->writing() was told */
+	bool wrote;   /* call->writing() was told */
+	bool unknown; /* whether it happened */
 	struct invocation *calls;
 	size_t calls_n, now; /* the one that runs */
 	struct idmap created;
