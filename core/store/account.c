@@ -478,10 +478,13 @@ static int swap_dirs(struct store *s, const char *live, const char *dir,
 		ret = err_sys(e, "move %s", live);
 	if (ret == 0 && rename(dir, live) < 0) {
 		ret = err_sys(e, "move %s", dir);
-		check(rename(dir_old, live) == 0);
+		if (rename(dir_old, live) < 0)
+			ret = err_set(e, -ENOTRECOVERABLE,
+				"%s is %s until the next start", live, dir_old);
 	}
-	if (ret == 0)
-		ret = dir_sync(accounts, e);
+	if (ret == 0 && dir_sync(accounts, e) < 0)
+		ret = err_set(e, -ENOTRECOVERABLE,
+			"%s may be the old one after a crash", live);
 	free(accounts);
 	return ret;
 }

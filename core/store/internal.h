@@ -136,7 +136,8 @@ void account_gone(struct store *s, uint64_t id);
 /*
  * The files in dir take the place of the account's, which go to dir_old. Waits
  * until nobody has it pinned (the caller must not); who wants it waits meanwhile.
- * -ENOENT when it is not in the directory any more.
+ * -ENOENT when it is not in the directory any more; -ENOTRECOVERABLE when the disk
+ * failed half-way: whatever is left of both must stay for backup_sweep().
  */
 int account_replace(struct store *s, uint64_t id, const char *dir,
 	const char *dir_old, struct err *e);

@@ -348,6 +348,10 @@ int restore_swap(struct restore *r, struct err *e)
 	if (ret == 0)
 		ret = account_replace(
 			r->store, r->account, r->dir_new, r->dir_old, e);
+	if (ret == -ENOTRECOVERABLE) {
+		free(steal(r->dir_new));
+		free(steal(r->dir_old));
+	}
 	free(accounts);
 	return ret;
 }
@@ -430,7 +434,12 @@ static int sweep(const struct store *s, bool new, struct err *e)
 
 int backup_sweep(struct store *s, struct err *e)
 {
+	char *path = path_fmt("%s/accounts", s->dir);
 	int ret = sweep(s, true, e);
 
+	/* What has taken the place stays there: the other one may go. */
+	if (ret == 0)
+		ret = dir_sync(path, e);
+	free(path);
 	return ret < 0 ? ret : sweep(s, false, e);
 }
