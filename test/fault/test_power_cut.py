@@ -4,30 +4,10 @@ had forgotten, a server started on what is left holds all that was acknowledged.
 import random
 
 import disk
-import harness
-import world as worlds
-from mail import deliver
-from world import World
+from world import World, check_image
 
 CUTS = 12
 KINDS = [False, True, 0.5, 0.1]  # what is left of what was not synced
-
-
-def check_image(world, cut, write, kind, coin):
-    server = harness.Server(start=False, log_level="info")
-    try:
-        data = server.options["data-dir"]
-        write(data, kind if isinstance(kind, bool)
-              else lambda: coin.random() < kind)
-        disk.give_away(data)
-        with server.start():
-            n = worlds.check_all(world, server, cut)
-            deliver(server, world.account.name)  # and it goes on
-            server.stop()
-            worlds.check_databases(data)
-    finally:
-        server.remove()
-    return n
 
 
 def places(world, coin):
@@ -51,8 +31,8 @@ def places(world, coin):
 def test_a_power_cut_loses_nothing_that_was_acknowledged():
     coin = random.Random(5)
     with disk.Disk(sync_us=300, log_level="info") as server:
-        world = World(server, deliveries=600, changes=150, uploads=60,
-                      drafts=60, accounts=3)
+        world = World(server, deliveries=400, changes=100, uploads=40,
+                      drafts=40, accounts=3)
         world.load()
         assert world.told
         images = disk.images(server.journal, places(world, coin))

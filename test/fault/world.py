@@ -13,12 +13,14 @@ import sqlite3
 import threading
 
 import blob
+import disk
 import fault
 import harness
 from blob import Blobs, noise
 from fault import modseq
 from harness import Account, wait_for
 from jmap import HttpApi, WsApi
+from mail import deliver
 from raw import Raw
 
 SIZES = [(300, 10), (9_000, 4), (90_000, 3)]  # of bodies, and how often
@@ -395,3 +397,22 @@ def check_databases(folder):
                 assert db.execute("PRAGMA integrity_check").fetchall() == [
                     ("ok",)], name
                 db.close()
+
+
+def check_image(world, cut, write, kind, coin):
+    """A server of its own on what write() makes (disk.images()). kind: what is
+    left of what was not synced: False, True, or how much of it."""
+    server = harness.Server(start=False, log_level="info")
+    try:
+        data = server.options["data-dir"]
+        write(data, kind if isinstance(kind, bool)
+              else lambda: coin.random() < kind)
+        disk.give_away(data)
+        with server.start():
+            n = check_all(world, server, cut)
+            deliver(server, world.account.name)  # and it goes on
+            server.stop()
+            check_databases(data)
+    finally:
+        server.remove()
+    return n
