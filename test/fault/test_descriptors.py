@@ -1,13 +1,18 @@
 """A worker that has no descriptors left for further clients: they wait in the
-kernel's queue, those that are in live on, and the master is still heard."""
+kernel's queue, those that are in live on, and the master is still heard. A store
+that has few keeps few accounts open."""
 
 import os
 import signal
+import threading
+
+import pytest
 
 import fault
 import harness
 from harness import Server, wait_for
-from jmap import WsApi
+from jmap import HttpApi, WsApi
+from mail import RawLmtp, deliver
 from raw import Raw
 from rawws import RawWs
 
@@ -24,13 +29,19 @@ def answered(c):
     return c.get("/healthz").status == 200
 
 
-def test_clients_wait_and_the_master_is_heard(monkeypatch):
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
     monkeypatch.setattr(harness, "UNDER", [
         "prlimit", f"--nofile={LIMIT}", *harness.UNDER])
+
+
+def test_clients_wait_and_the_master_is_heard():
     with Server(worker_pool_size=1, http_timeout=600,
                 allow_deaths=True) as server:
         account = server.add_account()
         ws = WsApi(server, account)
+        wait_for("it is alone", lambda: server.metric(
+            "worker", "connections") == 1)
         pid = fault.role(server, "worker")["pid"]
         room = LIMIT - RESERVE - used(pid)
         before = server.metric("worker", "accepts")
@@ -68,3 +79,44 @@ def test_clients_wait_and_the_master_is_heard(monkeypatch):
             c.frame(1, "x")
             assert c.message() == (1, b"x")
         ws.close()
+
+
+def test_whatever_a_client_speaks_it_waits_and_gets_in():
+    """One that holds the last descriptor goes, and the next is served: of each
+    listener those who wait come after the rest have gone."""
+    with Server(worker_pool_size=1, http_timeout=600) as server:
+        account = server.add_account()
+        pid = fault.role(server, "worker")["pid"]
+        held = [Raw(server.http) for _ in range(LIMIT - RESERVE - used(pid))]
+        wait_for("it is full", lambda: used(pid) == LIMIT - RESERVE)
+        assert all(answered(c) for c in held)
+        late = [threading.Thread(target=fn, daemon=True) for fn in (
+            lambda: done.append(("http", answered(Raw(server.http)))),
+            lambda: done.append(("https", answered(Raw(server.https, True)))),
+            lambda: done.append(("lmtp", RawLmtp(server).say("NOOP")[0])))]
+        done = []
+        for t in late:
+            t.start()
+        wait_for("it is short", lambda: "accept: " in server.log())
+        assert all(answered(c) for c in held)
+        assert done == [] and used(pid) == LIMIT - RESERVE
+        for c in held:
+            c.close()
+        for t in late:
+            t.join(harness.DEADLINE)
+        assert sorted(done) == [("http", True), ("https", True), ("lmtp", 250)]
+        deliver(server, account.name)
+
+
+def test_a_store_of_few_descriptors_serves_all_accounts():
+    """More than it could hold open at once; each is read and written in turn."""
+    with Server(worker_pool_size=1) as server:
+        accounts = [server.add_account() for _ in range(LIMIT // 3)]
+        for n in (1, 2):
+            deliver(server, accounts[0].name)
+            for a in accounts[1:]:
+                deliver(server, a.name)
+                api = HttpApi(server, a)
+                assert len(api.emails()) == n
+                api.close()
+        assert "unable to open" not in server.log()

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <urcu.h>
 
@@ -19,6 +20,8 @@
 #include "ipc/shm.h"
 
 #define LRU_ACCOUNTS 512
+#define ACCOUNT_FILES 16 /* of one that is open: a writer, 4 readers, 3 each */
+#define OTHER_FILES 64
 #define THREADS_PER_CPU 4
 #define DRAIN_MS 8000
 #define LOCK_TRIES 100 /* 100 ms each: the last store's lock */
@@ -229,13 +232,24 @@ static void on_orphan(struct role *r)
 
 /* ---- start ---------------------------------------------------------------- */
 
+/* As many as there are descriptors for: one that is idle gives its own back. */
+static unsigned accounts_open(void)
+{
+	struct rlimit l;
+	rlim_t room;
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return LRU_ACCOUNTS;
+	room = l.rlim_cur > OTHER_FILES ? l.rlim_cur - OTHER_FILES : 0;
+	return (unsigned)min_of(room / ACCOUNT_FILES, (rlim_t)LRU_ACCOUNTS);
+}
+
 /* The last store may be dying still: its lock goes with it. */
 static int open_store(struct store_role *st, struct err *e)
 {
 	struct change_sink sink = {subs_changed, st->subs};
 	for (int i = 0;; i++) {
-		int ret = store_open(conf_get()->data_dir, LRU_ACCOUNTS, &sink,
-			&st->store, e);
+		int ret = store_open(conf_get()->data_dir, accounts_open(),
+			&sink, &st->store, e);
 		if (ret != -EAGAIN || i >= LOCK_TRIES)
 			return ret;
 		usleep(100000);
