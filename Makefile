@@ -32,7 +32,7 @@ DEPS_cmd/jmapd   := $(LAYERS)
 DEPS_cmd/jmapctl := $(LAYERS)
 
 PKGS   := libssl libcrypto libnghttp2 zlib json-c liburcu liburcu-cds sqlite3 \
-	glib-2.0 yaml-0.1 libseccomp
+	glib-2.0 yaml-0.1 libseccomp liburing
 CFLAGS_PKGS := $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 LIBS   := $(shell pkg-config --libs $(PKGS)) -lcrypt -lpthread -lm
 

@@ -100,7 +100,10 @@ static void on_soon(struct defer *d)
 
 static void on_flush(struct defer *d)
 {
-	conn_output(container_of(d, struct conn, flush));
+	struct conn *c = container_of(d, struct conn, flush);
+
+	if (!conn_sends_take(c))
+		conn_output(c);
 }
 
 static void on_event(struct watch *w, uint32_t events)

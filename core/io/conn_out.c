@@ -7,18 +7,28 @@
 enum { CIPHER_QUEUE = 64 * 1024 };
 
 /* 1 = all taken, 0 = the kernel is full, < 0 = the peer is gone. */
-static int send_buf(struct conn *c, struct buf *b)
+static int took(struct conn *c, struct buf *b, ssize_t n)
 {
-	ssize_t n = send(c->fd, b->p, b->n, MSG_NOSIGNAL);
-
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return n == -EAGAIN || n == -EINTR ? 0 : (int)n;
 	c->last_out_ms = loop_now_ms(c->loop);
 	buf_drop(b, (size_t)n);
 	if (b->n > 0)
 		return 0;
 	buf_fini(b);
 	return 1;
+}
+
+int conn_took(struct conn *c, ssize_t n)
+{
+	return took(c, &c->out, n);
+}
+
+static int send_buf(struct conn *c, struct buf *b)
+{
+	ssize_t n = send(c->fd, b->p, b->n, MSG_NOSIGNAL);
+
+	return took(c, b, n < 0 ? -errno : n);
 }
 
 static bool encrypt(struct conn *c)
@@ -87,13 +97,8 @@ static enum conn_end end_of(const struct conn *c, int ret)
 	return ret == -EPROTO ? CONN_END_TLS : CONN_END_PEER;
 }
 
-void conn_output(struct conn *c)
+void conn_settle(struct conn *c, int ret)
 {
-	int ret;
-
-	if (c->state >= CONN_ENDED || c->blocked)
-		return;
-	ret = send_all(c);
 	if (ret > 0 && c->state == CONN_CLOSING)
 		ret = say_bye(c);
 	if (ret < 0) {
@@ -107,6 +112,12 @@ void conn_output(struct conn *c)
 		if (c->ops->on_room)
 			c->ops->on_room(c);
 	}
+}
+
+void conn_output(struct conn *c)
+{
+	if (c->state < CONN_ENDED && !c->blocked)
+		conn_settle(c, send_all(c));
 }
 
 void conn_start_closing(struct conn *c, enum conn_end why, unsigned linger_ms)

@@ -1,12 +1,15 @@
 /*
  * struct conn, and what its files ask of each other: conn.c (life, and what the
- * layer above calls), conn_in.c (reading), conn_out.c (writing, saying goodbye).
+ * layer above calls), conn_in.c (reading), conn_out.c (writing, saying goodbye),
+ * conn_sends.c (writing many at once).
  *
  * What is needed only for a while (TLS, a deadline, leftover bytes, unsent bytes)
  * is allocated for that while, so that an idle plain connection costs this struct
  * and nothing else.
  */
 #pragma once
+
+#include <sys/types.h>
 
 #include "core/io/conn.h"
 #include "core/io/tls_io.h"
@@ -63,5 +66,13 @@ void conn_input(struct conn *c, bool again);
 
 /* One write of what is queued; then whatever follows from that. */
 void conn_output(struct conn *c);
+/*
+ * The same in two halves, for a write that somebody else made: n is what send(2)
+ * said, or -errno. The first half calls nobody; its result is the second one's.
+ */
+int conn_took(struct conn *c, ssize_t n);
+void conn_settle(struct conn *c, int ret);
+/* True: what is queued goes out in this turn's LOOP_SEND (conn_sends.h). */
+bool conn_sends_take(struct conn *c);
 /* CONN_OPEN to CONN_CLOSING. */
 void conn_start_closing(struct conn *c, enum conn_end why, unsigned linger_ms);

@@ -36,6 +36,7 @@ struct loop {
 	sigset_t sig_mask;
 	struct signal_fn sig_fn[_NSIG];
 	struct wheel wheel;
+	struct conn_sends *sends;
 	_Alignas(64) char scratch[LOOP_SCRATCH];
 };
 
@@ -96,6 +97,16 @@ void loop_free(struct loop *l)
 char *loop_scratch(struct loop *l)
 {
 	return l->scratch;
+}
+
+struct conn_sends *loop_sends(const struct loop *l)
+{
+	return l->sends;
+}
+
+void loop_set_sends(struct loop *l, struct conn_sends *s)
+{
+	l->sends = s;
 }
 
 static int wait_ms(struct loop *l, int max_wait_ms)

@@ -33,6 +33,7 @@ enum loop_phase {
 	LOOP_SOON,    /* right after the descriptors */
 	LOOP_NOTICES, /* pushes: after all answers of the turn */
 	LOOP_FLUSH,   /* one write for all that a connection has to say */
+	LOOP_SEND,    /* one system call for many such writes */
 	LOOP_FREE,    /* memory that callbacks may still look at */
 	LOOP_PHASES,
 };
@@ -84,6 +85,11 @@ uint64_t loop_now_ms(const struct loop *l);
 /* Bytes that whoever runs may use until it returns: what conn.c reads into. */
 #define LOOP_SCRATCH (128 * 1024)
 char *loop_scratch(struct loop *l);
+
+/* Of conn_sends.c, which keeps it here; NULL: there is none. */
+struct conn_sends;
+struct conn_sends *loop_sends(const struct loop *l);
+void loop_set_sends(struct loop *l, struct conn_sends *s);
 
 /* Blocks signo for the process and calls fn in the loop when it comes. */
 int loop_signal(struct loop *l, int signo, void (*fn)(int signo, void *ctx),

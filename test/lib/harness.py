@@ -131,6 +131,7 @@ class Server:
             self.options["user"] = "nobody"
         if UNDER:  # it makes system calls of its own
             self.options["sandbox"] = "no"
+            self.options["io-uring"] = "no"
         self.configure(**options)
         if start:
             try:

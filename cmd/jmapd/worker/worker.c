@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "core/base/crypto.h"
 #include "core/base/log.h"
+#include "core/io/conn_sends.h"
 #include "core/io/listener.h"
 #include "core/io/tls.h"
 #include "ipc/census.h"
@@ -346,7 +347,20 @@ static void destroy(struct worker *w)
 	if (w->tls)
 		tls_unref(w->tls);
 	buf_fini(&w->role.in);
+	conn_sends_close(w->loop);
 	loop_free(w->loop);
+}
+
+/* Before the sandbox. What it may do with it from then on, or -1. */
+static int open_sends(struct worker *w)
+{
+	struct err e = {0};
+	if (!conf_get()->io_uring)
+		return -1;
+	int fd = conn_sends_open(w->loop, &e);
+	if (fd < 0)
+		log_info("one write for each client: %s", e.text);
+	return max_of(fd, -1);
 }
 
 int worker_main(unsigned index)
@@ -368,7 +382,7 @@ int worker_main(unsigned index)
 	build(&w);
 	role_settle(&w.role);
 	role_drop();
-	role_confine(SANDBOX_WORKER, -1);
+	role_confine(SANDBOX_WORKER, open_sends(&w));
 	role_ready(&w.role);
 	int ret = loop_run(w.loop, &e);
 	if (ret < 0)
