@@ -36,11 +36,9 @@ int ctl_recv(int sock, struct buf *in, struct ctl_packet *p, struct err *e)
 	int ret = sock_recv_fds(sock, in, CTL_PACKET, p->fd, &p->fds, e);
 	if (ret <= 0)
 		return ret;
-	if (in->n < sizeof(p->head)) {
-		ctl_close_fds(p);
+	if (in->n < sizeof(p->head))
 		return err_set(
 			e, -EPROTO, "a control packet of %zu bytes", in->n);
-	}
 	memcpy(&p->head, in->p, sizeof(p->head));
 	p->rest = str_skip(buf_str(in), sizeof(p->head));
 	return 1;

@@ -43,7 +43,8 @@ struct ctl_packet {
 /* 1 = sent, 0 = the other side does not read, < 0 = it is gone. */
 int ctl_send(int sock, const struct ctl_head *h, struct str rest,
 	const int *fds, size_t n, struct err *e);
-/* 1 = a packet, 0 = none there, < 0 = gone or nonsense. in is scratch. */
+/* 1 = a packet, 0 = none there, < 0 = gone or nonsense (p has the descriptors that
+ * came with it). in is scratch. */
 int ctl_recv(int sock, struct buf *in, struct ctl_packet *p, struct err *e);
 /* Closes the descriptors that nobody took (steal them by setting -1). */
 void ctl_close_fds(struct ctl_packet *p);

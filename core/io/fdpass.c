@@ -61,12 +61,13 @@ static size_t take_fds(struct msghdr *m, int fds[SOCK_FDS])
 	return n;
 }
 
-static int refuse(
-	int fds[SOCK_FDS], size_t n, int code, const char *why, struct err *e)
+void sock_drop(int fd)
 {
-	while (n > 0)
-		close(fds[--n]);
-	return err_set(e, code, "packet: %s", why);
+	struct linger none = {0};
+
+	/* ENOTSOCK: it does not linger. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fd);
 }
 
 int sock_recv_fds(int sock, struct buf *out, size_t max, int fds[SOCK_FDS],
@@ -78,7 +79,6 @@ int sock_recv_fds(int sock, struct buf *out, size_t max, int fds[SOCK_FDS],
 		.msg_iovlen = 1,
 		.msg_control = control.p,
 		.msg_controllen = sizeof(control)};
-	size_t n;
 	ssize_t len;
 
 	*n_r = 0;
@@ -93,14 +93,13 @@ int sock_recv_fds(int sock, struct buf *out, size_t max, int fds[SOCK_FDS],
 		return 0;
 	if (len < 0)
 		return err_sys(e, "recvmsg");
-	n = take_fds(&m, fds);
+	*n_r = take_fds(&m, fds);
 	if (len == 0)
-		return refuse(fds, n, -EPIPE, "the peer is gone", e);
+		return err_set(e, -EPIPE, "packet: the peer is gone");
 	if ((size_t)len > max || m.msg_flags & MSG_TRUNC)
-		return refuse(fds, n, -EMSGSIZE, "too long", e);
+		return err_set(e, -EMSGSIZE, "packet: too long");
 	if (m.msg_flags & MSG_CTRUNC)
-		return refuse(fds, n, -EMFILE, "descriptors were lost", e);
+		return err_set(e, -EMFILE, "packet: descriptors were lost");
 	out->n += (size_t)len;
-	*n_r = n;
 	return 1;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -79,6 +80,14 @@ static void set_nodelay(int fd, const struct sockaddr_storage *peer)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+/* Others hold the socket too: whether accept() waits is not up to us alone. */
+static bool somebody_waits(const struct listener *l)
+{
+	struct pollfd p = {.fd = l->watch.fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
 static void accept_some(struct listener *l, int max)
 {
 	for (int i = 0; i < max && !l->freed; i++) {
@@ -90,6 +99,8 @@ static void accept_some(struct listener *l, int max)
 			pause_accepting(l, EMFILE);
 			return;
 		}
+		if (!somebody_waits(l))
+			return;
 		fd = accept4(l->watch.fd, (struct sockaddr *)&peer, &len,
 			SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {

@@ -27,11 +27,14 @@ int sock_pair(int fd[2], struct err *e);
 /*
  * One packet of a SEQPACKET socket with up to SOCK_FDS descriptors.
  * send: 1 = sent, 0 = would block, < 0 error. Descriptors stay the caller's.
- * recv: 1 = a packet is appended to out, with *n_r descriptors (CLOEXEC, now the
- * caller's); 0 = none there, -EPIPE = the peer is gone, -EMSGSIZE = over max.
+ * recv: 1 = a packet is appended to out; 0 = none there, -EPIPE = the peer is gone,
+ * -EMSGSIZE = over max. The *n_r descriptors that came (CLOEXEC) are the caller's,
+ * also when there was an error.
  */
-#define SOCK_FDS 128
+#define SOCK_FDS 253 /* SCM_MAX_FD: the kernel passes no more */
 int sock_send_fds(
 	int sock, struct str packet, const int *fds, size_t n, struct err *e);
 int sock_recv_fds(int sock, struct buf *out, size_t max, int fds[SOCK_FDS],
 	size_t *n_r, struct err *e);
+/* Closes one that came, whatever it is: no lingering socket holds that up. */
+void sock_drop(int fd);

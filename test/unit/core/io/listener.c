@@ -118,6 +118,22 @@ static void the_rest_of_the_queue_at_once(void **state)
 		close(fd[i]);
 }
 
+/* Whoever holds the socket may clear its flag. */
+static void a_socket_that_may_block_holds_nobody_up(void **state)
+{
+	int one;
+
+	assert_int_equal(fcntl(fd_listen, F_SETFL, 0), 0);
+	one = client();
+	alarm(20);
+	while (n_accepted < 1)
+		turn(1000);
+	listener_accept_rest(listener);
+	alarm(0);
+	assert_int_equal(n_accepted, 1);
+	close(one);
+}
+
 static void freed_by_its_own_callback(void **state)
 {
 	int one = client(), two = client();
@@ -227,6 +243,7 @@ int main(void)
 		T(an_accepted_socket_is_ready_for_use),
 		T(sixteen_a_turn),
 		T(the_rest_of_the_queue_at_once),
+		T(a_socket_that_may_block_holds_nobody_up),
 		T(freed_by_its_own_callback),
 		T(waits_and_recovers_when_descriptors_are_short),
 		T(some_descriptors_are_not_for_clients),
