@@ -16,6 +16,8 @@
 #define SHORT_LIFE_MS 1000 /* dying sooner counts as "keeps dying" */
 #define BACKOFF_MS 100	   /* doubled each time, up to: */
 #define BACKOFF_MAX_MS 5000
+#define HEAR_A_TURN 64	  /* packets: others want to be heard as well */
+#define HEAR_AT_LAST 4096 /* more than a line holds */
 
 void child_init(
 	struct master *m, struct child *c, enum child_kind k, unsigned index)
@@ -46,8 +48,9 @@ void each_child(struct master *m, child_fn *fn)
 
 void child_kill(struct child *c, const char *why)
 {
-	if (!child_alive(c) || kill(c->pid, SIGKILL) < 0)
+	if (!child_alive(c) || c->doomed || kill(c->pid, SIGKILL) < 0)
 		return;
+	c->doomed = true;
 	log_warn("killed role=%s index=%u pid=%d: %s", child_name(c), c->index,
 		(int)c->pid, why);
 }
@@ -125,9 +128,28 @@ static int make_life(struct child *c, int line[2], int *stats_fd, struct err *e)
 	return ret;
 }
 
+/*
+ * Workers face the network: one that says more than READY once and a PONG for each
+ * PING is not what it was. Returns whether it may say that.
+ */
+static bool may_say(struct child *c, const struct ctl_packet *p)
+{
+	if (p->fds)
+		return false;
+	if (p->head.type == CTL_READY)
+		return c->state == CHILD_STARTING;
+	if (p->head.type == CTL_PONG)
+		return c->pings && c->pings--;
+	return c->kind == CHILD_STORE;
+}
+
 static void on_packet(struct child *c, struct ctl_packet *p)
 {
 	struct master *m = c->m;
+	if (!may_say(c, p)) {
+		child_kill(c, "what it said is not for it to say");
+		return;
+	}
 	switch (p->head.type) {
 	case CTL_READY:
 		c->state = CHILD_UP;
@@ -140,11 +162,10 @@ static void on_packet(struct child *c, struct ctl_packet *p)
 	case CTL_ADMIN_OUTPUT:
 	case CTL_ADMIN_OK:
 	case CTL_ADMIN_ERROR:
-		if (c->kind == CHILD_STORE)
-			admin_on_packet(m, p);
+		admin_on_packet(m, p);
 		break;
 	case CTL_BAD_WORKER:
-		if (c->kind == CHILD_STORE && p->head.a < m->workers &&
+		if (p->head.a < m->workers &&
 			m->worker[p->head.a].life == p->head.b)
 			child_kill(&m->worker[p->head.a],
 				"it broke the rules of its ring");
@@ -153,25 +174,41 @@ static void on_packet(struct child *c, struct ctl_packet *p)
 		log_warn("role=%s said %s", child_name(c),
 			ctl_name(p->head.type));
 	}
-	ctl_close_fds(p);
 }
 
-/* Whatever it said; returns false when the line is dead. */
-static bool hear(struct child *c)
+/* A worker may send what takes its time to close. */
+static void drop_fds(struct ctl_packet *p)
+{
+	for (size_t i = 0; i < p->fds; i++)
+		sock_drop(p->fd[i]);
+	p->fds = 0;
+}
+
+/* At most n packets; returns false when there is no more to be heard of it. */
+static bool hear(struct child *c, unsigned n)
 {
 	struct ctl_packet p;
-	int ret;
-	while ((ret = ctl_recv(c->line, &c->m->in, &p, NULL)) == 1) {
+	struct err e = {0};
+	bool was = c->doomed;
+	int ret = 1;
+	while (n-- && (ret = ctl_recv(c->line, &c->m->in, &p, &e)) == 1) {
 		c->pong_ms = loop_now_ms(c->m->loop);
 		on_packet(c, &p);
+		drop_fds(&p);
+		if (c->doomed && !was)
+			return false; /* by what it said */
 	}
-	return ret == 0;
+	if (ret < 0)
+		drop_fds(&p);
+	if (ret == -EPROTO || ret == -EMSGSIZE || ret == -EMFILE)
+		child_kill(c, e.text);
+	return ret >= 0;
 }
 
 static void on_ctl(struct watch *w, uint32_t events)
 {
 	struct child *c = container_of(w, struct child, ctl);
-	if (!hear(c)) /* SIGCHLD will say the rest */
+	if (!hear(c, HEAR_A_TURN)) /* SIGCHLD will say the rest */
 		loop_unwatch(c->m->loop, w);
 }
 
@@ -216,7 +253,8 @@ int child_start(struct child *c, struct err *e)
 	c->line = line[0];
 	c->life = ++c->m->lives;
 	c->state = CHILD_STARTING;
-	c->silent = false;
+	c->silent = c->doomed = false;
+	c->pings = 0;
 	c->born_ms = c->pong_ms = loop_now_ms(c->m->loop);
 	loop_watch(c->m->loop, &c->ctl, line[0], EPOLLIN, on_ctl);
 	brief(c);
@@ -269,7 +307,10 @@ void child_on_exit(struct child *c, int status)
 	struct master *m = c->m;
 	bool was_up = c->state == CHILD_UP;
 	report(c, status);
-	hear(c); /* its last words */
+	if (!c->doomed) {
+		c->doomed = true; /* its number may be another's by now */
+		hear(c, HEAR_AT_LAST);
+	}
 	loop_unwatch(m->loop, &c->ctl);
 	close(c->line);
 	c->line = -1;
@@ -311,5 +352,6 @@ void child_tick(struct child *c)
 		c->silent = true;
 		child_kill(c, "silent for 10 seconds");
 	}
+	c->pings++;
 	child_tell(c, &ping, STR_NONE, NULL, 0);
 }

@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -61,6 +63,47 @@ void door_tell(struct door *d, struct child *c)
 	for (size_t i = 0; i < d->n; i++) {
 		h.b = is_unix(&d->conf) ? UINT_MAX : i;
 		child_tell(c, &h, STR_NONE, &d->fd[i], 1);
+	}
+}
+
+/*
+ * Flags and state of a socket are one for all who hold it. No worker has a reason to
+ * touch them; one that is not what it was may do so all the same.
+ */
+static bool is_well(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+	int flags = fcntl(fd, F_GETFL);
+	if (flags >= 0 && !(flags & O_NONBLOCK) &&
+		fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return false;
+	return poll(&p, 1, 0) == 0;
+}
+
+static bool door_is_well(const struct door *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (!is_well(d->fd[i]))
+			return false;
+	return true;
+}
+
+void doors_mend(struct master *m)
+{
+	struct door *d, *next;
+	struct err e = {0};
+	cds_list_for_each_entry_safe (d, next, &m->doors, node) {
+		struct conf_listener conf = d->conf;
+		if (door_is_well(d))
+			continue;
+		log_warn("listener %s was shut down, opened anew", conf.text);
+		door_close(m, d);
+		if (door_open(m, &conf, &d, &e) < 0) {
+			log_error("%s", e.text);
+			continue;
+		}
+		for (unsigned i = 0; i < m->workers; i++)
+			door_tell(d, &m->worker[i]);
 	}
 }
 

@@ -172,6 +172,7 @@ static void on_tick(struct timer *t)
 	each_child(m, child_tick);
 	tickets_tick(m);
 	tell_ready(m);
+	doors_mend(m);
 	doors_share(m);
 	if (m->draining && loop_now_ms(m->loop) >= m->drain_end_ms)
 		each_child(m, kill_late);

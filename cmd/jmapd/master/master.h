@@ -51,6 +51,8 @@ struct child {
 	uint64_t born_ms, pong_ms, died_ms, due_ms;
 	unsigned short_lives; /* in a row */
 	bool silent;	      /* killed by us for its silence */
+	bool doomed;	      /* killed by us, or dead: no signal more */
+	unsigned pings;	      /* that were not answered */
 	uint64_t serves;      /* last CTL_SERVE */
 	int census;	      /* of a worker's life, to read; -1: none */
 };
@@ -124,6 +126,8 @@ void door_close(struct master *m, struct door *d);
 void door_tell(struct door *d, struct child *c);
 /* Whom each worker serves beside itself: siblings that are down or silent. */
 void doors_share(struct master *m);
+/* Workers hold the sockets too: opens anew what was shut down. */
+void doors_mend(struct master *m);
 
 /* reload.c */
 int config_check(const char *path, struct conf *c, struct buf *cert,
