@@ -131,24 +131,58 @@ bool call_writing(struct store_call *c)
 	return c->writing;
 }
 
+bool call_may_spool(const struct store_call *c, size_t n)
+{
+	size_t mine = c->link->spooled;
+	size_t left = STORE_SPOOL_MAX - (c->link->st->spooled - mine);
+	return mine + n <= left / 2;
+}
+
 void call_spool(struct store_call *c, size_t n)
 {
 	c->link->st->spooled += n;
+	c->link->spooled += n;
 	c->spool += n;
+}
+
+static void unspool(struct store_call *c, size_t n)
+{
+	c->link->st->spooled -= n;
+	c->link->spooled -= n;
+	c->spool -= n;
 }
 
 void call_unspool_some(struct store_call *c, size_t n)
 {
-	n = min_of(n, c->spool);
-	c->link->st->spooled -= n;
-	c->spool -= n;
+	unspool(c, min_of(n, c->spool));
 }
 
 void call_unspool(struct store_call *c)
 {
-	c->link->st->spooled -= c->spool;
-	c->spool = 0;
+	unspool(c, c->spool);
+	buf_fini(&c->head);
 	buf_fini(&c->body);
+}
+
+void call_unsent(struct store_call *c, size_t n)
+{
+	c->link->unsent += n - c->unsent;
+	c->unsent = n;
+}
+
+void call_credit(struct store_call *c, uint64_t bytes)
+{
+	c->credit += bytes;
+	if (!c->parked)
+		return;
+	c->parked = false;
+	cds_list_add_tail(&c->sending, &c->link->sending);
+}
+
+void call_park(struct store_call *c)
+{
+	cds_list_del_init(&c->sending);
+	c->parked = true;
 }
 
 /* A small answer goes whole, from whatever thread has it. */
@@ -176,16 +210,33 @@ void call_replied(struct store_call *c)
 	call_drop(c);
 }
 
+/* What its worker does not take has an end. */
+static void keep_answer(struct store_call *c)
+{
+	if (c->link->unsent + c->answer.n > LINK_UNSENT_MAX) {
+		log_warn("worker=%u leaves its answers here: call=%" PRIu64
+			 " gets none",
+			c->link->worker, c->open.call);
+		c->status = 503;
+		buf_fini(&c->answer);
+	}
+	call_unsent(c, c->answer.n);
+}
+
 static void on_done(struct store_role *st, struct done *d)
 {
 	struct store_call *c = container_of(d, struct store_call, done);
 	c->running = false;
-	call_unspool(c);
+	if (c->delivery)
+		deliver_shrink(c);
+	else
+		call_unspool(c);
 	if (c->dropped || c->link->dead)
 		call_drop(c);
 	else if (c->replied)
 		call_replied(c);
 	else {
+		keep_answer(c);
 		cds_list_add_tail(&c->sending, &c->link->sending);
 		loop_defer(st->loop, &st->drain, LOOP_SOON);
 	}
@@ -239,9 +290,12 @@ bool call_feed(struct store_call *c, bool *moved)
 		c->credit -= n;
 		*moved = true;
 	}
-	if (c->sent < c->answer.n ||
-		!store_link_put(c->link, MSG_REPLY_END, &chunk, sizeof(chunk),
-			STR_NONE, true))
+	if (c->sent < c->answer.n) {
+		call_park(c);
+		return false;
+	}
+	if (!store_link_put(c->link, MSG_REPLY_END, &chunk, sizeof(chunk),
+		    STR_NONE, true))
 		return false;
 	*moved = true;
 	cds_list_del_init(&c->sending);
@@ -259,8 +313,8 @@ void call_drop(struct store_call *c)
 	if (c->running)
 		return; /* call_done() brings it back */
 	call_unspool(c);
+	call_unsent(c, 0);
 	l->st->calls--;
-	buf_fini(&c->head);
 	buf_fini(&c->answer);
 	if (c->delivery)
 		deliver_free(c->delivery);

@@ -17,6 +17,7 @@ struct store_call {
 	struct buf head, body;
 	uint64_t got;	      /* body bytes so far */
 	size_t spool;	      /* of them counted in st->spooled */
+	size_t unsent;	      /* answer bytes counted in link->unsent */
 	bool started;	      /* CALL_END came */
 	bool running;	      /* a thread has it */
 	bool refused;	      /* what still comes of its body is dropped */
@@ -30,6 +31,7 @@ struct store_call {
 	size_t sent;
 	uint64_t credit;
 	bool reply_open; /* REPLY is on the ring */
+	bool parked;	 /* it waits for credit alone */
 	struct job job;
 	struct slow_task slow;
 	struct done done;
@@ -46,19 +48,36 @@ void call_start(struct store_call *c);
 void call_done(struct store_call *c);
 /* From a running thread, before the first change. False: do not write. */
 bool call_writing(struct store_call *c);
-/* Counts request bytes that are kept; gives them back with the body, or some of them
- * before. Main thread. */
+/*
+ * Is there room for n more request bytes? A worker gets at most half of what the
+ * others leave: one that takes all it can does not shut them out. Main thread.
+ */
+bool call_may_spool(const struct store_call *c, size_t n);
+/* Counts request bytes that are kept; gives them back with head and body, or some of
+ * them before. Main thread. */
 void call_spool(struct store_call *c, size_t n);
 void call_unspool_some(struct store_call *c, size_t n);
 void call_unspool(struct store_call *c);
+/* What it counts for without a body. */
+static inline size_t call_base(const struct store_call *c)
+{
+	return sizeof(*c) + c->head.n;
+}
 /* Frees it, or leaves that to call_done() while a thread has it. Main thread. */
 void call_drop(struct store_call *c);
 /* Answers at once from the main thread. */
 void call_refuse(struct store_call *c, unsigned status);
 /* The whole answer is on the ring. Main thread. */
 void call_replied(struct store_call *c);
-/* Puts answer bytes on the ring: true when the whole answer is there. Main thread,
- * *moved is set when anything was put. */
+/* Its answer holds n bytes from now on. Main thread. */
+void call_unsent(struct store_call *c, size_t n);
+/* Its worker takes so many more answer bytes; or has not taken enough of them. Main
+ * thread. */
+void call_credit(struct store_call *c, uint64_t bytes);
+void call_park(struct store_call *c);
+/* Puts answer bytes on the ring: true when the whole answer is there; false: the
+ * ring is full, or the call has left link->sending for now. Main thread, *moved is
+ * set when anything was put. */
 bool call_feed(struct store_call *c, bool *moved);
 
 /* login.c: is that handle good, now? Fills in who it is. Main thread. */
@@ -69,6 +88,8 @@ void login_start(struct store_call *c);
 void login_forget(struct store_link *l);
 /* deliver.c */
 void deliver_start(struct store_call *c);
+/* It is answered: what is kept until its answer was seen is little. Main thread. */
+void deliver_shrink(struct store_call *c);
 void deliver_seen(struct store_call *c);
 void deliver_free(struct delivery *d);
 /* upload.c; all on the main thread. Its head is there: begin. */

@@ -223,7 +223,15 @@ void deliver_start(struct store_call *c)
 		call_refuse(c, 400);
 		return;
 	}
-	struct delivery *d = mem_new(sizeof(*d) + n * sizeof(d->to[0]));
+	/* As many deliveries may wait as a worker sends. */
+	struct delivery *d;
+	size_t size = sizeof(*d) + n * sizeof(d->to[0]);
+	if (!call_may_spool(c, size)) {
+		call_refuse(c, 507);
+		return;
+	}
+	call_spool(c, size);
+	d = mem_new(size);
 	c->delivery = d;
 	sha256(buf_str(&c->body), d->digest);
 	d->received_ms = clock_real_ms();
@@ -234,6 +242,15 @@ void deliver_start(struct store_call *c)
 	while (str_cut(&head, '\0', &address))
 		resolve(c, address);
 	submit(c);
+}
+
+void deliver_shrink(struct store_call *c)
+{
+	struct delivery *d = c->delivery;
+	size_t kept = sizeof(*c) + sizeof(*d) + d->n * sizeof(d->to[0]);
+	buf_fini(&d->raw);
+	buf_fini(&c->head);
+	call_unspool_some(c, c->spool - min_of(c->spool, kept));
 }
 
 struct seen {

@@ -4,14 +4,17 @@
  * Each piece is a job of its own: it takes a snapshot, reads at most some 128 KB (or
  * goes through 2 MB of a part whose size must be found out first) and ends. Between
  * jobs the call holds the bytes that were not sent yet and the state of a decoder.
- * No job is begun while the worker gives no credit. What goes wrong after the head
- * was sent ends the stream early: fewer bytes than were promised.
+ * No job is begun before there is credit for all that it may read, or while the
+ * worker leaves too much of what was read before. What goes wrong after the head was
+ * sent ends the stream early: fewer bytes than were promised.
  */
 #include <inttypes.h>
 
 #include "cmd/jmapd/store/call.h"
 #include "core/base/log.h"
 #include "proto/jmap/blob_stream.h"
+
+#define PIECE 131072 /* bytes that a job reads, or some more */
 
 struct download {
 	struct store_call *c;
@@ -140,10 +143,24 @@ static void submit(struct download *d)
 	struct store_call *c = d->c;
 
 	c->running = true;
+	call_unsent(c, PIECE);
 	d->job.account = c->who.id;
 	d->job.run = on_run;
 	exec_submit(c->link->st->exec, &d->job);
 	d->job.conn = 0; /* later ones need not wait for later writes */
+}
+
+/* In link->sending: the next job, when it may be begun. */
+static void go_on(struct download *d)
+{
+	struct store_call *c = d->c;
+
+	if (c->credit < PIECE) {
+		call_park(c);
+	} else if (c->link->unsent < LINK_UNSENT_MAX) {
+		cds_list_del_init(&c->sending);
+		submit(d);
+	}
 }
 
 static void on_piece(struct store_role *st, struct done *d_)
@@ -152,6 +169,7 @@ static void on_piece(struct store_role *st, struct done *d_)
 	struct store_call *c = d->c;
 
 	c->running = false;
+	call_unsent(c, c->answer.n);
 	if (c->dropped || c->link->dead || !st->exec) {
 		call_drop(c);
 	} else if (d->broken && !d->headed) {
@@ -181,7 +199,7 @@ static bool send_head(struct store_call *c, bool *moved)
 	return c->reply_open;
 }
 
-static bool send_bytes(struct store_call *c, bool *moved)
+static bool send_some(struct store_call *c, bool *moved)
 {
 	struct msg_chunk chunk = {.call = c->open.call};
 
@@ -196,7 +214,17 @@ static bool send_bytes(struct store_call *c, bool *moved)
 		c->credit -= n;
 		*moved = true;
 	}
+	if (c->answer.n)
+		call_park(c);
 	return !c->answer.n;
+}
+
+static bool send_bytes(struct store_call *c, bool *moved)
+{
+	bool all = send_some(c, moved);
+
+	call_unsent(c, c->answer.n);
+	return all;
 }
 
 bool download_feed(struct store_call *c, bool *moved)
@@ -204,15 +232,12 @@ bool download_feed(struct store_call *c, bool *moved)
 	struct download *d = c->download;
 	struct msg_chunk chunk = {.call = c->open.call};
 
-	if (!send_head(c, moved) || !send_bytes(c, moved))
+	if (d->headed && (!send_head(c, moved) || !send_bytes(c, moved)))
 		return false;
 	if (d->left && !login_holds(c->link, &c->open.login, NULL))
 		d->broken = true;
-	if (d->left && !d->broken) {
-		if (c->credit) {
-			cds_list_del_init(&c->sending);
-			submit(d);
-		}
+	if (!d->headed || (d->left && !d->broken)) {
+		go_on(d);
 		return false;
 	}
 	if (!store_link_put(c->link, MSG_REPLY_END, &chunk, sizeof(chunk),
@@ -259,7 +284,8 @@ void download_start(struct store_call *c)
 	d->done.fn = on_piece;
 	d->job.conn = c->open.conn << 6 | c->link->worker;
 	c->download = d;
-	submit(d);
+	cds_list_add_tail(&c->sending, &c->link->sending);
+	go_on(d);
 }
 
 void download_free(struct download *d)

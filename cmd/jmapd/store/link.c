@@ -7,11 +7,16 @@
 #include "cmd/jmapd/store/call.h"
 #include "cmd/jmapd/store/subscribe.h"
 #include "conf/conf.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 #define RECORDS_A_TURN 256
+#define RECORDS_A_LOOK 8      /* at the clock */
+#define TURN_NS 5000000	      /* no turn is much longer */
 #define HEAD_MAX 65536	      /* bytes of a call's head */
 #define WRITING_RESERVE 65536 /* bytes of the reply ring */
+#define OVERFLOW_MAX (4u << 20)
+#define SUBSCRIBING_MAX 4096
 
 struct waiting_record {
 	uint32_t len;
@@ -26,18 +31,19 @@ bool store_link_put(struct store_link *l, uint16_t type, const void *head,
 {
 	struct iovec v[2] = {{(void *)(uintptr_t)head, head_n},
 		{(void *)(uintptr_t)rest.p, rest.n}};
-	size_t need = sizeof(struct ring_record) + head_n + rest.n +
-		      RING_ALIGN + (reserve ? WRITING_RESERVE : 0);
-	bool done = false;
+	int ret = 0;
 	pthread_mutex_lock(&l->lock);
-	if (!l->dead && (!reserve || ring_room(&l->link.replies) >= need))
-		done = ring_put(&l->link.replies, type, v, 2) == 1;
-	if (done) {
+	if (!l->dead)
+		ret = ring_put_leaving(&l->link.replies, type, v, 2,
+			reserve ? WRITING_RESERVE : 0);
+	if (ret == 1) {
 		ring_publish(&l->link.replies);
 		doorbell_ring(&l->link.worker_bell);
 	}
+	l->full = ret == 0;
+	l->lied |= ret < 0;
 	pthread_mutex_unlock(&l->lock);
-	return done;
+	return ret == 1;
 }
 
 void store_link_say(
@@ -65,7 +71,19 @@ static bool flush_overflow(struct store_link *l, bool *moved)
 	return true;
 }
 
-/* Round robin: each call gets one window's worth before the first again. */
+static bool is_full(struct store_link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	bool full = l->full;
+	pthread_mutex_unlock(&l->lock);
+	return full;
+}
+
+/*
+ * Round robin: each call gets one window's worth before the first again. Few are
+ * looked at in vain: those without credit are not in the list, and who finds the
+ * ring full is the first of the next time.
+ */
 static bool feed(struct store_link *l)
 {
 	bool moved = false;
@@ -73,8 +91,13 @@ static bool feed(struct store_link *l)
 	if (!flush_overflow(l, &moved))
 		return moved;
 	cds_list_for_each_entry_safe (c, next, &l->sending, sending) {
-		if (call_feed(c, &moved))
+		if (call_feed(c, &moved)) {
 			call_replied(c);
+		} else if (!cds_list_empty(&c->sending) && is_full(l)) {
+			cds_list_del(&l->sending);
+			cds_list_add_tail(&l->sending, &c->sending);
+			break;
+		}
 	}
 	return moved;
 }
@@ -126,8 +149,9 @@ static int on_call(struct store_link *l, struct str rec)
 	map_put(&l->calls, &c->node, hash_u64(m.call));
 	store_link_ref(l);
 	l->st->calls++;
-	call_spool(c, head.n);
-	if (l->st->spooled > STORE_SPOOL_MAX)
+	bool room = call_may_spool(c, call_base(c));
+	call_spool(c, call_base(c));
+	if (!room)
 		call_refuse(c, 507);
 	else if (m.body_len != UINT64_MAX && m.body_len > body_max(&m))
 		call_refuse(c, 413);
@@ -166,7 +190,7 @@ static int on_body(struct store_link *l, struct str rec)
 		call_refuse(c, 413);
 		return 0;
 	}
-	if (l->st->spooled + bytes.n > STORE_SPOOL_MAX) {
+	if (!call_may_spool(c, bytes.n)) {
 		call_refuse(c, 507);
 		return 0;
 	}
@@ -212,9 +236,12 @@ static int on_credit(struct store_link *l, struct str rec)
 	if (!msg_split(MSG_REPLY_CREDIT, rec, &m, sizeof(m), &rest))
 		return -EPROTO;
 	struct store_call *c = call_find(l, m.call);
-	if (c && m.bytes <= MSG_WINDOW)
-		c->credit += m.bytes;
-	return c && m.bytes > MSG_WINDOW ? -EPROTO : 0;
+	if (!c)
+		return 0;
+	if (m.bytes > MSG_WINDOW)
+		return -EPROTO;
+	call_credit(c, m.bytes);
+	return 0;
 }
 
 static int on_record(struct store_link *l, uint16_t type, struct str rec)
@@ -239,10 +266,9 @@ static int on_record(struct store_link *l, uint16_t type, struct str rec)
 }
 
 /* A worker that lies is ended by the master; until then it is not read. */
-static void accuse(struct store_link *l, uint16_t type)
+static void accuse(struct store_link *l, const char *why)
 {
-	log_error("worker=%u broke the rules of its ring record=%s", l->worker,
-		msg_name(type));
+	log_error("worker=%u broke the rules of its ring: %s", l->worker, why);
 	loop_unwatch(l->st->loop, &l->bell);
 	pthread_mutex_lock(&l->lock);
 	l->dead = true;
@@ -250,27 +276,61 @@ static void accuse(struct store_link *l, uint16_t type)
 	role_tell(&l->st->role, CTL_BAD_WORKER, l->worker, l->life, STR_NONE);
 }
 
+/* 1, 0 = nothing to read now, -EPROTO: it is accused. */
+static int read_one(struct store_link *l)
+{
+	uint16_t type;
+	/* Others wait for them, in the account's write turn. */
+	if (l->subscribing >= SUBSCRIBING_MAX)
+		return 0;
+	buf_reset(&l->in);
+	int ret = ring_take(
+		&l->link.calls, &type, &l->in, ring_max(&l->link.calls));
+	if (ret < 0)
+		accuse(l, "no record");
+	if (ret != 1)
+		return ret;
+	ret = on_record(l, type, buf_str(&l->in));
+	if (ret < 0) {
+		accuse(l, msg_name(type));
+		return ret;
+	}
+	if (ring_release(&l->link.calls))
+		doorbell_ring(&l->link.worker_bell);
+	return 1;
+}
+
+/* Did it lie where we write, or does it take nothing of what it is told? */
+static bool lies_elsewhere(struct store_link *l)
+{
+	pthread_mutex_lock(&l->lock);
+	bool lied = l->lied;
+	pthread_mutex_unlock(&l->lock);
+	if (lied)
+		accuse(l, "its place in the reply ring");
+	else if (subs_lied(l->st->subs, l->worker))
+		accuse(l, "its place in the change ring");
+	else if (l->overflow.n > OVERFLOW_MAX)
+		accuse(l, "it does not read its replies");
+	return l->dead;
+}
+
 bool store_link_turn(struct store_link *l)
 {
 	bool moved = false;
-	uint16_t type = 0;
-	for (int i = 0; i < RECORDS_A_TURN && !l->dead; i++) {
-		buf_reset(&l->in);
-		int ret = ring_take(&l->link.calls, &type, &l->in,
-			ring_max(&l->link.calls));
+	uint64_t began = clock_mono_ns();
+	for (int i = 1; i <= RECORDS_A_TURN && !l->dead; i++) {
+		int ret = read_one(l);
+		if (ret < 0)
+			return true;
 		if (ret == 0)
 			break;
-		if (ret == 1)
-			ret = on_record(l, type, buf_str(&l->in));
-		if (ret < 0) {
-			accuse(l, type);
-			return true;
-		}
-		if (ring_release(&l->link.calls))
-			doorbell_ring(&l->link.worker_bell);
 		moved = true;
+		if (i % RECORDS_A_LOOK == 0 &&
+			clock_mono_ns() - began > TURN_NS)
+			break;
 	}
-	if (l->dead)
+	if (l->dead || lies_elsewhere(l))
 		return moved;
 	moved |= feed(l);
 	moved |= subs_repair(l->st->subs, l->worker);

@@ -5,12 +5,20 @@
  * the executor itself, under the link's lock; a large one is fed by the main thread
  * in chunks, inside the call's window, so that no big download delays a small
  * answer. A part of the ring is kept for CALL_WRITING alone.
+ *
+ * What a worker can make us hold is bounded, whatever it does and leaves undone:
+ * requests by its share of what all may hold (call_may_spool()), answers that it
+ * does not take by LINK_UNSENT_MAX, calls and subscriptions by their number. A
+ * turn of one worker is short, and calls that wait for it cost no turn any time.
  */
 #pragma once
 
 #include "cmd/jmapd/store/role.h"
 
 struct store_call;
+
+/* Bytes of large answers that wait for their worker; further ones become 503. */
+#define LINK_UNSENT_MAX ((size_t)256 << 20)
 
 struct store_link {
 	struct store_role *st;
@@ -20,11 +28,16 @@ struct store_link {
 	struct watch bell;
 	struct map calls;	      /* struct store_call by id */
 	struct map proven;	      /* logins whose MAC was checked */
-	struct cds_list_head sending; /* calls with answer bytes left */
+	struct cds_list_head sending; /* calls that may send answer bytes */
 	struct buf in;		      /* scratch: the record being read */
 	struct buf overflow;	      /* small records that found it full */
-	pthread_mutex_t lock;	      /* replies ring, dead */
+	size_t spooled;		      /* request bytes of its calls */
+	size_t unsent;		      /* answer bytes of its calls */
+	unsigned subscribing;	      /* (un)subscriptions under way */
+	pthread_mutex_t lock;	      /* replies ring, dead, full, lied */
 	bool dead;
+	bool full;     /* the last put found no room */
+	bool lied;     /* in what it says of its replies ring */
 	unsigned refs; /* main thread: calls not yet freed, + 1 */
 };
 

@@ -22,12 +22,18 @@ struct proven {
 	struct login login;
 };
 
+/* The worker's life too: no handle outlives the process that it was given to. */
 static void sign(
-	struct store_role *st, const struct login *who, uint8_t mac[16])
+	const struct store_link *l, const struct login *who, uint8_t mac[16])
 {
+	struct {
+		uint8_t who[offsetof(struct login, mac)];
+		uint64_t life;
+	} of = {.life = l->life};
 	uint8_t full[SHA256_LEN];
-	hmac_sha256(str_n(st->key, sizeof(st->key)),
-		str_n(who, offsetof(struct login, mac)), full);
+	memcpy(of.who, who, sizeof(of.who));
+	hmac_sha256(str_n(l->st->key, sizeof(l->st->key)),
+		str_n(&of, sizeof(of)), full);
 	memcpy(mac, full, 16);
 }
 
@@ -65,7 +71,7 @@ static bool prove(struct store_link *l, const struct login *who)
 	uint8_t mac[16];
 	if (was_proven(l, who))
 		return true;
-	sign(l->st, who, mac);
+	sign(l, who, mac);
 	if (!ct_equal(str_n(mac, sizeof(mac)), str_n(who->mac, sizeof(mac))))
 		return false;
 	if (l->proven.n >= PROVEN_MAX) {
@@ -98,7 +104,7 @@ static void grant(struct store_call *c, const struct dir_account *a)
 		.worker = c->link->worker,
 		.version = a->version,
 	};
-	sign(c->link->st, &who, who.mac);
+	sign(c->link, &who, who.mac);
 	buf_add(&c->answer, &who, sizeof(who));
 	buf_addz(&c->answer, a->name);
 	c->status = 200;

@@ -19,6 +19,7 @@ struct subs {
 		struct notice_ring ring;
 		uint64_t life;
 		bool linked;
+		bool lied; /* what it says of its ring cannot be true */
 		struct cds_list_head debts; /* struct sub with missed types */
 		void (*bell)(void *ctx);
 		void *ctx;
@@ -141,6 +142,7 @@ static int put(struct subs *s, const struct sub *k, uint64_t modseq,
 		.kind = (uint16_t)kind,
 	};
 	int ret = notice_put(&s->worker[k->worker].ring, &n);
+	s->worker[k->worker].lied |= ret < 0;
 	metrics_add(ret > 0 ? METRIC_NOTICES : METRIC_NOTICES_MISSED, 1);
 	return ret;
 }
@@ -280,6 +282,7 @@ void subs_link(struct subs *s, unsigned worker, uint64_t life,
 	s->worker[worker].bell = bell;
 	s->worker[worker].ctx = ctx;
 	s->worker[worker].life = life;
+	s->worker[worker].lied = false;
 	s->worker[worker].linked = true;
 	pthread_mutex_unlock(&s->worker[worker].lock);
 }
@@ -418,6 +421,14 @@ static struct sub *first_debt(struct subs *s, unsigned worker)
 			&s->worker[worker].debts, struct sub, debt);
 	pthread_mutex_unlock(&s->worker[worker].lock);
 	return k;
+}
+
+bool subs_lied(struct subs *s, unsigned worker)
+{
+	pthread_mutex_lock(&s->worker[worker].lock);
+	bool lied = s->worker[worker].linked && s->worker[worker].lied;
+	pthread_mutex_unlock(&s->worker[worker].lock);
+	return lied;
 }
 
 bool subs_owes(struct subs *s, unsigned worker)

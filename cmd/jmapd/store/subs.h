@@ -53,5 +53,7 @@ void subs_restored(struct subs *s, uint64_t account, uint32_t generation,
 
 /* Writes what did not fit. True when anything was written. */
 bool subs_repair(struct subs *s, unsigned worker);
+/* Is the worker's index in its change ring nonsense? Nothing is written any more. */
+bool subs_lied(struct subs *s, unsigned worker);
 /* Is there anything that waits for room? */
 bool subs_owes(struct subs *s, unsigned worker);

@@ -16,6 +16,7 @@ struct subscription {
 static void on_done(struct store_role *st, struct done *d)
 {
 	struct subscription *s = container_of(d, struct subscription, done);
+	s->link->subscribing--;
 	store_link_unref(s->link);
 	free(s);
 }
@@ -51,7 +52,8 @@ static void run(struct job *j)
 	else
 		log_error("subscribe account=%" PRIu64 ": %s", j->account,
 			e.text);
-	store_done(st, &s->done, false);
+	/* The link may be waiting for it, to be read on. */
+	store_done(st, &s->done, true);
 }
 
 int subscribe_start(struct store_link *l, bool add, struct str rec)
@@ -73,6 +75,7 @@ int subscribe_start(struct store_link *l, bool add, struct str rec)
 	s->job.writes = true;
 	s->job.run = run;
 	store_link_ref(l);
+	l->subscribing++;
 	exec_submit(l->st->exec, &s->job);
 	return 0;
 }

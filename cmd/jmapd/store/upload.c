@@ -285,7 +285,7 @@ int upload_body(struct store_call *c, struct str bytes)
 	struct upload *u = c->upload;
 
 	/* Bytes that were not credited again. The job's are its own. */
-	if (c->spool + bytes.n > MSG_WINDOW + c->head.n)
+	if (c->spool + bytes.n > MSG_WINDOW + call_base(c))
 		return -EPROTO;
 	if (!count(c, bytes.n)) {
 		call_refuse(c, 507);
