@@ -9,10 +9,13 @@ struct call_from peer_from(const char *peer)
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	struct call_from from = {0};
 	struct str s = str_of(peer);
-	bool six = s.n && s.p[0] == '[';
-	size_t end = str_find(s, six ? ']' : ':');
 	char ip[INET6_ADDRSTRLEN] = "";
 	uint8_t a[16];
+
+	if (!s.n)
+		return from;
+	bool six = s.p[0] == '[';
+	size_t end = str_find(s, six ? ']' : ':');
 
 	if (six && end == s.n)
 		return from;
