@@ -61,7 +61,7 @@ int shm_map(int fd, size_t size, void **p_r, struct err *e)
 
 int shm_map_read(int fd, size_t size, const void **p_r, struct err *e)
 {
-	void *p;
+	void *p = NULL;
 	int ret = map(fd, size, PROT_READ, &p, e);
 
 	if (ret == 0)

@@ -228,7 +228,7 @@ static void fill_bucket(struct census *c, struct bucket *b)
 static void test_a_full_bucket_refuses_nobody(void **state)
 {
 	struct crew w;
-	struct bucket b;
+	struct bucket b = {0};
 	char z[24];
 	uint32_t p;
 
@@ -245,7 +245,7 @@ static void test_a_full_bucket_refuses_nobody(void **state)
 static void test_a_full_bucket_still_hears_of_siblings(void **state)
 {
 	struct crew w;
-	struct bucket b;
+	struct bucket b = {0};
 	char z[24];
 	uint32_t p;
 
@@ -260,7 +260,7 @@ static void test_a_full_bucket_still_hears_of_siblings(void **state)
 static void test_a_slot_that_nobody_is_in_is_used_again(void **state)
 {
 	struct crew w;
-	struct bucket b;
+	struct bucket b = {0};
 	char z[24];
 	uint32_t p, q, old;
 
@@ -283,7 +283,7 @@ static void test_a_slot_that_nobody_is_in_is_used_again(void **state)
 static void test_whoever_was_not_counted_takes_no_place_with_it(void **state)
 {
 	struct crew w;
-	struct bucket b;
+	struct bucket b = {0};
 	char z[24];
 	uint32_t first, second, third;
 
