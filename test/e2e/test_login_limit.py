@@ -174,6 +174,38 @@ def test_what_was_wrong_is_right_after_a_change(server, address):
     assert status(server, address, later, "pw") == 200
 
 
+def test_guesses_at_the_same_time_are_no_more_than_others(server, address):
+    """They wait for the one hash thread; when the turn of the sixth comes, five
+    have failed."""
+    with H2(server.http, source=address) as c:
+        streams = [c.send("GET", "/jmap/session",
+                          Authorization=basic(next(_names), "guess"))
+                   for _ in range(4 * PER_ADDRESS)]
+        got = [c.response(s).status for s in streams]
+    assert sorted(got) == PER_ADDRESS * [401] + 3 * PER_ADDRESS * [429]
+    assert server.log().count(
+        f"login failed address={address} ") == PER_ADDRESS
+
+
+def test_a_flood_from_one_address_does_not_hold_up_another():
+    """Who comes behind many guesses waits for one of them, not for all."""
+    flood, one, n = next(_addresses), next(_addresses), 24
+    with Server(login_failures_per_address=0,
+                login_failures_per_account=0) as server, \
+            H2(server.http, source=flood) as many, \
+            H2(server.http, source=one) as c:
+        streams = [many.send("GET", "/jmap/session",
+                             Authorization=basic(next(_names), "guess"))
+                   for _ in range(n)]
+        assert c.get("/jmap/session", Authorization=basic(
+            "x", "guess")).status == 401
+        for s in streams:
+            assert many.response(s).status == 401
+        failed = re.findall(r"login failed address=(\S+)", server.log())
+        assert len(failed) == n + 1
+        assert failed.index(one) < n - 1
+
+
 # ---- the owner -----------------------------------------------------------------
 
 
