@@ -74,21 +74,37 @@ static bool no_space(int sys)
 	return sys == ENOSPC || sys == EDQUOT || sys == EFBIG;
 }
 
+/* Of the file or its log: SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER. */
+static int last_errno(sqlite3 *c, int which)
+{
+	sqlite3_file *f = NULL;
+	int sys = 0;
+
+	if (sqlite3_file_control(c, NULL, which, &f) || !f || !f->pMethods)
+		return 0;
+	if (f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &sys))
+		return 0;
+	return sys;
+}
+
 /*
  * Whether a failed write found no room. SQLite says SQLITE_FULL for ENOSPC only; a
  * quota is an I/O error to it, and by the time we ask, errno may be another call's.
  */
 static bool log_no_space(sqlite3 *c)
 {
-	sqlite3_file *f = NULL;
-	int sys = 0;
+	return no_space(last_errno(c, SQLITE_FCNTL_JOURNAL_POINTER));
+}
 
-	if (sqlite3_file_control(c, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &f) ||
-		!f || !f->pMethods)
-		return false;
-	if (f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &sys))
-		return false;
-	return no_space(sys);
+/*
+ * A page that cannot be read is a malformed database to SQLite (3.33 and later). An
+ * index of words that is malformed has a code of its own.
+ */
+static bool unreadable(sqlite3 *c, int code)
+{
+	return c && code == SQLITE_CORRUPT &&
+	       (last_errno(c, SQLITE_FCNTL_FILE_POINTER) == EIO ||
+		       last_errno(c, SQLITE_FCNTL_JOURNAL_POINTER) == EIO);
 }
 
 static int class_of(sqlite3 *c, int code)
@@ -101,6 +117,8 @@ static int class_of(sqlite3 *c, int code)
 		return -ENOSPC;
 	if (code == SQLITE_IOERR_FSYNC)
 		return -ENOTRECOVERABLE;
+	if (unreadable(c, code))
+		return -EIO;
 	code &= 0xff;
 	if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN) && no_space(sys))
 		return -ENOSPC;
@@ -114,8 +132,11 @@ static int class_of(sqlite3 *c, int code)
 
 static int fail(sqlite3 *c, int code, const char *what, struct err *e)
 {
-	return err_set(e, class_of(c, code), "%.80s: %s", what,
-		c ? sqlite3_errmsg(c) : sqlite3_errstr(code));
+	const char *why = c ? sqlite3_errmsg(c) : sqlite3_errstr(code);
+
+	if (unreadable(c, code))
+		why = "a page cannot be read";
+	return err_set(e, class_of(c, code), "%.80s: %s", what, why);
 }
 
 static const char *sq_version(void)
