@@ -66,10 +66,10 @@ struct record {
 
 struct control {
 	_Atomic uint32_t on;
-	uint32_t ops; /* 1 << enum op */
-	int32_t error;
-	uint32_t shorten;	 /* a write does the half of it first */
-	uint32_t permille;	 /* of those that match; 1000: all */
+	uint32_t ops;	   /* 1 << enum op */
+	int32_t error;	   /* below 0: a sync is not done, and says nothing */
+	uint32_t shorten;  /* a write does the half of it first */
+	uint32_t permille; /* of those that match; 1000: all */
 	_Atomic int64_t skip;	 /* so many go well first */
 	_Atomic int64_t left;	 /* so many fail */
 	_Atomic uint64_t failed; /* so many did */
@@ -444,6 +444,8 @@ static int sync_folder(struct file *f)
 {
 	int error = fault(OP_FOLDER_SYNC, f->path);
 
+	if (error < 0)
+		return 0;
 	pthread_mutex_lock(&lock);
 	if (!error)
 		note_path(OP_FOLDER_SYNC, f->path, NULL);
@@ -461,6 +463,8 @@ static int sync_ours(struct file *f)
 		return sync_folder(f);
 	take_time();
 	error = fault(OP_SYNC, f->path);
+	if (error < 0)
+		return 0;
 	r.op = error ? OP_SYNC_FAILED : OP_SYNC;
 	pthread_mutex_lock(&lock);
 	if (!f->silent)

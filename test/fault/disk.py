@@ -26,6 +26,9 @@ import harness
 
 (CREATE, WRITE, TRUNCATE, SYNC, SYNC_FAILED, FOLDER_SYNC, ALL_SYNC, MKDIR, RMDIR,
  UNLINK, RENAME, LINK, OPEN, READ) = range(1, 15)
+LIES = -1  # for Disk.fail(error=): a sync is not done, and says nothing
+EVERY = list(range(CREATE, READ + 1))
+EVERY.remove(SYNC_FAILED)
 RECORD = struct.Struct("<IIIIQQQ")
 SECTOR = 4096
 

@@ -15,21 +15,19 @@ import disk
 import fault
 import mail
 from blob import Blobs
-from disk import (CREATE, FOLDER_SYNC, LINK, MKDIR, OPEN, READ, RENAME, SYNC,
-                  TRUNCATE, UNLINK, WRITE)
+from disk import (CREATE, EVERY, FOLDER_SYNC, OPEN, RENAME, SYNC, TRUNCATE,
+                  UNLINK, WRITE)
 from harness import wait_for
 from jmap import HttpApi
 from world import (END, WORD, Said, World, check_all, check_image,
                    send_one)
 
-ALL = [CREATE, FOLDER_SYNC, LINK, MKDIR, OPEN, READ, RENAME, SYNC, TRUNCATE,
-       UNLINK, WRITE]
 STORMS = {  # operations, below data-dir, of a thousand
     "log-sync": ([SYNC], "accounts/*/mail.db-wal", 100),
     "file-sync": ([SYNC], "accounts/*/mail.db", 500),
     "blobs": ([SYNC, RENAME, UNLINK, FOLDER_SYNC], "*/blobs*", 150),
     "writes": ([WRITE, TRUNCATE], "*", 20),
-    "all": (ALL, "*", 10),
+    "all": (EVERY, "*", 10),
 }
 
 
