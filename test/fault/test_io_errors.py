@@ -15,10 +15,10 @@ import disk
 import fault
 import mail
 from blob import Blobs
-from disk import (CREATE, EVERY, FOLDER_SYNC, OPEN, RENAME, SYNC, TRUNCATE,
+from disk import (CREATE, EVERY, FOLDER_SYNC, OPEN, READ, RENAME, SYNC, TRUNCATE,
                   UNLINK, WRITE)
 from harness import wait_for
-from jmap import HttpApi
+from jmap import HttpApi, WsApi
 from world import (END, WORD, Said, World, check_all, check_image,
                    send_one)
 
@@ -210,3 +210,23 @@ def test_a_store_that_cannot_open_is_started_until_it_can(server):
     server.heal()
     wait_for("a store", lambda: fault.role(server, "store")["state"] == "up")
     check_all(world, server, END)
+
+
+@pytest.mark.parametrize("op, path, skip", [
+    (OPEN, "accounts/*", 0), (READ, "accounts/*", 0), (READ, "accounts/*", 4)])
+def test_who_subscribes_while_the_disk_fails_hears_all(server, op, path, skip):
+    """Workers subscribe again when there is a new store."""
+    account = server.add_account()
+    ws = WsApi(server, account)
+    ws.enable()
+    server.fail([op], path, skip=skip, times=4)
+    old = kill_store(server)
+    fault.up_again(server, "store", 0, old)
+    server.heal()
+    mail.deliver(server, account.name)
+    api = HttpApi(server, account)
+    newest = api.state()
+    while ws.change()[0].get("Email") != newest:
+        pass
+    api.close()
+    ws.close()

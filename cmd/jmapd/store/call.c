@@ -82,8 +82,9 @@ static void on_run(struct job *j)
 
 static void start_api(struct store_call *c)
 {
-	if (!login_holds(c->link, &c->open.login, &c->who)) {
-		call_refuse(c, 401);
+	unsigned status = login_refused(c->link, &c->open.login, &c->who);
+	if (status) {
+		call_refuse(c, status);
 		return;
 	}
 	c->running = true;

@@ -80,8 +80,11 @@ void call_park(struct store_call *c);
  * set when anything was put. */
 bool call_feed(struct store_call *c, bool *moved);
 
-/* login.c: is that handle good, now? Fills in who it is. Main thread. */
-bool login_holds(
+/*
+ * login.c: 0 when that handle is good, now; else the status that says so: 401, or
+ * 503 when the directory cannot be read. Fills in who it is. Main thread.
+ */
+unsigned login_refused(
 	struct store_link *l, const struct login *who, struct dir_account *a_r);
 /* CALL_LOGIN */
 void login_start(struct store_call *c);

@@ -234,7 +234,7 @@ bool download_feed(struct store_call *c, bool *moved)
 
 	if (d->headed && (!send_head(c, moved) || !send_bytes(c, moved)))
 		return false;
-	if (d->left && !login_holds(c->link, &c->open.login, NULL))
+	if (d->left && login_refused(c->link, &c->open.login, NULL))
 		d->broken = true;
 	if (!d->headed || (d->left && !d->broken)) {
 		go_on(d);
@@ -262,9 +262,10 @@ void download_start(struct store_call *c)
 {
 	struct str head = buf_str(&c->head);
 	struct download *d;
+	unsigned status = login_refused(c->link, &c->open.login, &c->who);
 
-	if (!login_holds(c->link, &c->open.login, &c->who)) {
-		call_refuse(c, 401);
+	if (status) {
+		call_refuse(c, status);
 		return;
 	}
 	if (head.n < sizeof(d->range)) {

@@ -371,6 +371,7 @@ int store_link_up(struct store_role *st, unsigned worker, uint64_t life,
 	l->life = life;
 	l->refs = 1;
 	CDS_INIT_LIST_HEAD(&l->sending);
+	CDS_INIT_LIST_HEAD(&l->unheard);
 	pthread_mutex_init(&l->lock, NULL);
 	loop_watch(st->loop, &l->bell, l->link.store_bell.fd, EPOLLIN, on_bell);
 	subs_link(st->subs, worker, life, &l->link.notices, ring_worker, l);
@@ -398,6 +399,7 @@ void store_link_down(struct store_role *st, unsigned worker)
 	if (l->bell.fd >= 0)
 		loop_unwatch(st->loop, &l->bell);
 	map_walk(&l->calls, drop_one, NULL);
+	subscribe_drop(l);
 	store_link_unref(l);
 }
 

@@ -34,6 +34,7 @@ struct store_link {
 	size_t spooled;		      /* request bytes of its calls */
 	size_t unsent;		      /* answer bytes of its calls */
 	unsigned subscribing;	      /* (un)subscriptions under way */
+	struct cds_list_head unheard; /* subscriptions that the disk failed */
 	pthread_mutex_t lock;	      /* replies ring, dead, full, lied */
 	bool dead;
 	bool full;     /* the last put found no room */

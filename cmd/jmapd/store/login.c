@@ -84,17 +84,20 @@ static bool prove(struct store_link *l, const struct login *who)
 	return true;
 }
 
-bool login_holds(
+unsigned login_refused(
 	struct store_link *l, const struct login *who, struct dir_account *a_r)
 {
+	struct known_account *k;
 	if (who->worker != l->worker || !prove(l, who))
-		return false;
-	const struct known_account *k = store_account(l->st, who->account);
-	if (!k || k->gone || k->a.version != who->version)
-		return false;
+		return 401;
+	int ret = store_account(l->st, who->account, &k);
+	if (ret < 0)
+		return 503;
+	if (!ret || k->gone || k->a.version != who->version)
+		return 401;
 	if (a_r)
 		*a_r = k->a;
-	return true;
+	return 0;
 }
 
 static void grant(struct store_call *c, const struct dir_account *a)

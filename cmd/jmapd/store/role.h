@@ -72,8 +72,9 @@ struct known_account {
 	bool gone;
 	uint64_t uploading; /* bytes of its uploads that come */
 };
-/* NULL: no such account. Main thread. */
-struct known_account *store_account(struct store_role *st, uint64_t id);
+/* 1, 0 = no such account (then *k_r is NULL), < 0. Main thread. */
+int store_account(
+	struct store_role *st, uint64_t id, struct known_account **k_r);
 /* Credentials changed, or the account is gone: logins end everywhere. */
 void store_revoke(
 	struct store_role *st, const struct dir_account *a, bool gone);

@@ -94,17 +94,20 @@ static struct known_account *know(
 	return k;
 }
 
-struct known_account *store_account(struct store_role *st, uint64_t id)
+int store_account(
+	struct store_role *st, uint64_t id, struct known_account **k_r)
 {
 	struct dir_account a;
 	struct err e = {0};
-	struct known_account *k = known(st, id);
-	if (k)
-		return k;
+	*k_r = known(st, id);
+	if (*k_r)
+		return 1;
 	int ret = dir_by_id(st->store, id, &a, &e);
 	if (ret < 0)
 		log_error("account=%llu: %s", (unsigned long long)id, e.text);
-	return ret > 0 ? know(st, &a, false) : NULL;
+	if (ret > 0)
+		*k_r = know(st, &a, false);
+	return ret;
 }
 
 void store_revoke(struct store_role *st, const struct dir_account *a, bool gone)

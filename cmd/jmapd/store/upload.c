@@ -227,9 +227,10 @@ static void on_commit(struct job *j)
 static void submit_commit(struct upload *u)
 {
 	struct store_call *c = u->c;
+	unsigned status = login_refused(c->link, &c->open.login, &c->who);
 
-	if (!login_holds(c->link, &c->open.login, &c->who)) {
-		call_refuse(c, 401);
+	if (status) {
+		call_refuse(c, status);
 		return;
 	}
 	c->running = true;
@@ -257,9 +258,10 @@ static void go_on(struct store_call *c)
 void upload_begin(struct store_call *c)
 {
 	struct upload *u;
+	unsigned status = login_refused(c->link, &c->open.login, &c->who);
 
-	if (!login_holds(c->link, &c->open.login, &c->who)) {
-		call_refuse(c, 401);
+	if (status) {
+		call_refuse(c, status);
 		return;
 	}
 	u = mem_new(sizeof(*u));
@@ -271,8 +273,9 @@ void upload_begin(struct store_call *c)
 /* What comes at the same time counts as well, or the disk would be anybody's. */
 static bool count(struct store_call *c, size_t n)
 {
-	struct known_account *k = store_account(c->link->st, c->who.id);
+	struct known_account *k;
 
+	store_account(c->link->st, c->who.id, &k); /* it was asked for before */
 	if (!k || k->uploading + n > conf_get()->upload_quota)
 		return false;
 	k->uploading += n;
@@ -348,8 +351,9 @@ static void throw_away(struct store_role *st, struct spool *p)
 void upload_free(struct store_call *c)
 {
 	struct upload *u = c->upload;
-	struct known_account *k = store_account(c->link->st, c->who.id);
+	struct known_account *k;
 
+	store_account(c->link->st, c->who.id, &k);
 	if (k)
 		k->uploading -= u->counted;
 	if (u->spool)
