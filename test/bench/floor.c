@@ -109,24 +109,32 @@ static uint64_t fan(const int *out, int n, const char *frame, size_t bytes,
 	return ns;
 }
 
+/* The reading ends are the child's alone: descriptors are few. */
+static void drain_all(unsigned port, int n, size_t bytes, int tell)
+{
+	int *in = calloc((size_t)n, sizeof(int));
+
+	for (int i = 0; i < n; i++)
+		in[i] = dial(port, (unsigned)i / 20000);
+	drain(in, n, bytes, tell);
+}
+
 static void fanout(int n, size_t bytes, int rounds)
 {
-	int *in = calloc((size_t)n, sizeof(int)), tell[2];
-	int *out = calloc((size_t)n, sizeof(int));
+	int *out = calloc((size_t)n, sizeof(int)), tell[2];
 	char *frame = calloc(1, bytes);
 	unsigned port;
 	int l = listener(&port);
 	pid_t child;
 
 	need(pipe(tell) == 0);
+	child = fork();
+	if (child == 0)
+		drain_all(port, n, bytes, tell[1]);
 	for (int i = 0; i < n; i++) {
-		in[i] = dial(port, (unsigned)i / 20000);
 		out[i] = accept4(l, NULL, NULL, SOCK_NONBLOCK);
 		need(out[i] >= 0);
 	}
-	child = fork();
-	if (child == 0)
-		drain(in, n, bytes, tell[1]);
 	fan(out, n, frame, bytes, 2, tell[0]);
 	for (int i = 0; i < SLICES; i++)
 		printf("frames_per_cpu_s %.0f\n",

@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 import harness  # noqa: E402
 import jmap  # noqa: E402
 import network  # noqa: E402
+from control import Peer  # noqa: E402
 from raw import basic  # noqa: E402
 
 HISTORY = os.path.join(HERE, "history.tsv")
@@ -91,13 +92,16 @@ class Report:
             ["git", "rev-parse", "--short", "HEAD"], cwd=harness.ROOT,
             capture_output=True, text=True, check=False).stdout.strip() or "-"
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        # Of the whole machine: latencies on a busy one say little.
+        load = f"{os.getloadavg()[0]:.1f}"
         new = not os.path.exists(HISTORY)
         with open(HISTORY, "a", encoding="utf-8") as f:
             if new:
-                f.write("\t".join(("when", "commit", "machine", *self.FIELDS))
+                f.write("\t".join(("when", "commit", "machine", "load",
+                                   *self.FIELDS))
                         + "\n")
             for row in self.rows:
-                f.write("\t".join((when, commit, machine(), *row)) + "\n")
+                f.write("\t".join((when, commit, machine(), load, *row)) + "\n")
 
 
 def machine():
@@ -220,6 +224,7 @@ class Bench:
     def __init__(self, args):
         self.n = args.connections
         self.report = Report()
+        self.changes = 0
         self.descriptors = want_descriptors(100000)
         # An older build is measured, too.
         self.known = subprocess.run(
@@ -298,6 +303,19 @@ class Bench:
                 token = ctl.ask("account", "token", name, "bench").strip()
                 made[name] = basic(name, token)
         return made
+
+    def change(self, names):
+        """A message into each of these accounts, past the workers."""
+        for name in names:
+            self.changes += 1
+            raw = f"Subject: {self.changes}\r\n\r\nA letter.\r\n".encode()
+            peer = Peer(self.server, "import", name).go()
+            peer.folder()
+            peer.message(raw)
+            peer.send(b"E")
+            while peer.recv()[:1] != b"k":
+                pass
+            peer.sock.close()
 
     def settle(self):
         """Until worker and store have nothing left to do."""

@@ -1,4 +1,5 @@
-"""What clients ask for all day: lists, a message, a search, flags, mailboxes."""
+"""What clients ask for all day: lists, a message, a search, flags, mailboxes. What
+is told as CPU needs no disk."""
 
 import json
 import os
@@ -53,7 +54,7 @@ def carried(b, size):
                  2000)["cpu0_us"]
 
 
-@part("list")
+@part("list", memory=True)
 def list_views(b):
     asked = {}  # the list that the aim is for, by size
     for count in SIZES:
@@ -82,7 +83,7 @@ def list_view(b, account, count, limit, name, more):
     return us
 
 
-@part("mailboxes")
+@part("mailboxes", memory=True)
 def mailboxes(b):
     """All 20 of them, every property."""
     account = b.server.add_account()
@@ -99,7 +100,7 @@ def mailboxes(b):
                   carried(b, size), aim=most(30))
 
 
-@part("open")
+@part("open", memory=True)
 def open_message(b):
     """One message whole: header, bodies, parts."""
     account = b.server.add_account()
@@ -118,7 +119,7 @@ def open_message(b):
                   carried(b, size))
 
 
-@part("search")
+@part("search", memory=True)
 def search(b):
     for count in SIZES[1:]:
         account = mailbox_of(b, count)
