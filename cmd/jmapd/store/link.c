@@ -15,7 +15,7 @@
 #define TURN_NS 5000000	      /* no turn is much longer */
 #define HEAD_MAX 65536	      /* bytes of a call's head */
 #define WRITING_RESERVE 65536 /* bytes of the reply ring */
-#define OVERFLOW_MAX (4u << 20)
+#define OVERFLOW_MAX 524288   /* bytes of small records */
 #define SUBSCRIBING_MAX 4096
 
 struct waiting_record {
