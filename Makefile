@@ -158,6 +158,16 @@ $(FUZZ:%=$(FUZZ_DIR)/%): $(FUZZ_DIR)/%: $(BUILD)/test/fuzz/%.o \
 $(FUZZ_DIR)/mbox $(FUZZ_DIR)/tar: $(call lib,cmd/jmapctl)
 $(FUZZ_DIR)/transfer: $(call lib,cmd/jmapd)
 
+# ---- what fault tests put into a role's place ---------------------------------
+HOSTILE := $(BUILD)/fault/hostile
+fault-programs: $(HOSTILE)
+
+$(HOSTILE): $(call objs,test/fault/hostile) $(call lib,cmd/jmapd) \
+		$(foreach l,ipc conf core/io core/base,$(call lib,$(l)))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group \
+		$(filter %.a,$^) -Wl,--end-group $(LIBS)
+
 bench: all $(BENCH)
 
 $(BUILD)/bench/%: $(BUILD)/test/bench/%.o $(call objs,test/bench/lib) \
@@ -165,7 +175,7 @@ $(BUILD)/bench/%: $(BUILD)/test/bench/%.o $(call objs,test/bench/lib) \
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-.PHONY: all man unit install clean fuzz bench \
+.PHONY: all man unit install clean fuzz bench fault-programs \
 	$(foreach l,$(LAYERS) cmd/jmapd cmd/jmapctl,unit-$(subst /,-,$(l)))
 .SECONDARY:
 

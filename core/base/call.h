@@ -36,7 +36,7 @@ enum call_kind {
 /*
  * Proof that the store checked a credential: it travels with every call. The
  * MAC (HMAC-SHA256 cut to 16, under a key of master and store) covers what is
- * before.
+ * before, and the life of the worker that it was given to.
  */
 struct login {
 	uint64_t account;

@@ -160,6 +160,18 @@ def sleeps(pid):
     return False
 
 
+def rests(pid):
+    """Its main thread sleeps, and is found so again and again."""
+    def looks():
+        for _ in range(10):
+            with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+                if f.read().rsplit(")", 1)[1].split()[0] != "S":
+                    return False
+            time.sleep(0.005)
+        return True
+    wait_for("it rests", looks)
+
+
 def change_log(server, name):
     """Of a stopped server's account: of each type the modseqs of its changes."""
     return log_of(server, account_number(server, name))

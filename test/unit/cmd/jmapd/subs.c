@@ -391,6 +391,26 @@ static void test_a_full_ring_owes_what_was_restored(void **state)
 	assert_false(subs_owes(t->subs, 0));
 }
 
+static void test_a_reader_that_lies_is_known(void **state)
+{
+	struct world *t = *state;
+	struct notice_shm *shm = t->mem[0];
+	atomic_store(&shm->head, 77); /* more than was ever written */
+	subscribe(t, 0, 1, 5);
+	subscribe(t, 1, 1, 5);
+	assert_true(subs_lied(t->subs, 0));
+	assert_false(subs_lied(t->subs, 1));
+	assert_false(subs_repair(t->subs, 0));
+	change(t, 1, 6, EMAIL);
+	expect_baseline(t, 1, 1, 5);
+	expect(t, 1, 1, 6, EMAIL, NOTICE_CHANGE);
+	/* Its next life is another one. */
+	subs_unlink(t->subs, 0);
+	assert_false(subs_lied(t->subs, 0));
+	link_worker(t, 0, LIFE);
+	assert_false(subs_lied(t->subs, 0));
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -409,6 +429,7 @@ int main(void)
 		T(test_a_restored_account_is_told_with_its_new_generation),
 		T(test_a_full_ring_owes_what_was_restored),
 		T(test_a_slow_reader_ends_at_the_newest_states),
+		T(test_a_reader_that_lies_is_known),
 	};
 	rcu_register_thread();
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
