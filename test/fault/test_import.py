@@ -172,7 +172,7 @@ def test_a_message_that_the_store_died_of_twice_is_refused(server, tmp_path):
     folder = os.path.join(
         server.options["data-dir"], "accounts",
         str(fault.account_number(server, account.name)), "blobs", "new")
-    fifo = os.path.join(folder, hashlib.sha256(bad).hexdigest())
+    fifo = os.path.join(folder, hashlib.sha256(bad).hexdigest() + ".part")
     for _ in range(2):
         pid = fault.wait_settled(server, "store")
         api = HttpApi(server, account)
