@@ -1,6 +1,8 @@
 """The figures of scripts/bench; its head says which parts there are."""
 
 import argparse
+import signal
+import sys
 
 import parts_push  # noqa: F401
 import parts_carriers  # noqa: F401
@@ -18,6 +20,9 @@ def main():
     args = parser.parse_args()
     if args.connections < 1 or not set(args.parts) <= set(PARTS):
         parser.error("parts are " + " ".join(PARTS))
+    # Whatever ends it, no server stays behind.
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, lambda *_: sys.exit(1))
     print(machine())
     bench = Bench(args)
     for part in args.parts or PARTS:

@@ -29,11 +29,12 @@ HISTORY = os.path.join(HERE, "history.tsv")
 PARTS = {}
 
 
-def part(name, memory=False, in_namespace=False):
+def part(name, memory=False, in_namespace=False, **options):
     """A function of a Bench. memory: its data is in /dev/shm, so that a commit
-    costs no disk. in_namespace: in a network of its own."""
+    costs no disk. in_namespace: in a network of its own. Further options of the
+    server."""
     def keep(fn):
-        PARTS[name] = (fn, memory, in_namespace)
+        PARTS[name] = (fn, memory, in_namespace, options)
         return fn
     return keep
 
@@ -233,12 +234,12 @@ class Bench:
 
     def run(self, name):
         """On a server of its own: none pays for what another left behind."""
-        fn, memory, in_namespace = PARTS[name]
+        fn, memory, in_namespace, more = PARTS[name]
         with contextlib.ExitStack() as stack:
             directory = stack.enter_context(
                 tempfile.TemporaryDirectory(dir="/dev/shm"))
             os.chmod(directory, 0o755)
-            options = {k: v for k, v in self.OPTIONS.items()
+            options = {k: v for k, v in {**self.OPTIONS, **more}.items()
                        if k.replace("_", "-") in self.known}
             if memory:
                 options["data_dir"] = os.path.join(directory, "data")
