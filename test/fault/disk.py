@@ -63,7 +63,8 @@ def need_disk():
 
 def sanitized():
     with open(harness.JMAPD, "rb") as f:
-        return b"__asan_init" in f.read() or b"__tsan_init" in f.read()
+        program = f.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 class Disk(harness.Server):

@@ -188,7 +188,8 @@ def change_one(world, api, said, how):
 def one_email(world, api, coin):
     """(id, subject) of one, or None."""
     got = ask(world, api, "Email/query", {"limit": 1, "position": coin.randrange(
-        max(1, sum(m.at is not None for m in world.messages.values()) - 9))})
+        max(1, sum(m.at is not None for m in list(
+            world.messages.values())) - 9))})
     if not isinstance(got, dict) or not got["ids"]:
         return None
     got = ask(world, api, "Email/get", {"ids": got["ids"],
@@ -402,7 +403,7 @@ def check_databases(folder):
 def check_image(world, cut, write, kind, coin):
     """A server of its own on what write() makes (disk.images()). kind: what is
     left of what was not synced: False, True, or how much of it."""
-    server = harness.Server(start=False, log_level="info")
+    server = harness.Server(start=False, log_level="info", worker_pool_size=1)
     try:
         data = server.options["data-dir"]
         write(data, kind if isinstance(kind, bool)
