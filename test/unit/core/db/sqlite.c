@@ -284,6 +284,30 @@ static void a_checkpoint_empties_the_log_for_the_next_writer(void **state)
 	db_close(db);
 }
 
+static off_t log_size(void)
+{
+	char log[80];
+	struct stat st = {0};
+
+	snprintf(log, sizeof(log), "%s-wal", path);
+	return stat(log, &st) < 0 ? -1 : st.st_size;
+}
+
+/* The next one reads all of it again. */
+static void an_abandoned_handle_leaves_its_log(void **state)
+{
+	struct db *db = open_new();
+
+	OK(db_run(db, &e, ADD, "i", (int64_t)1));
+	db_abandon(db);
+	db_close(db);
+	assert_true(log_size() > 0);
+	OK(db_open(path, 0, &db, &e));
+	assert_int_equal(number(db, COUNT), 1);
+	db_close(db);
+	assert_int_equal(log_size(), -1);
+}
+
 /* Others write on while it is copied. */
 static void a_backup_is_the_snapshot_that_was_open(void **state)
 {
@@ -362,6 +386,7 @@ int main(void)
 		T(a_savepoint_is_undone_alone),
 		T(a_full_disk_kills_the_transaction_and_nothing_slips_by),
 		T(a_checkpoint_empties_the_log_for_the_next_writer),
+		T(an_abandoned_handle_leaves_its_log),
 		T(a_backup_is_the_snapshot_that_was_open),
 		T(a_backup_without_room_is_an_error),
 		T(a_check_finds_what_is_damaged),
