@@ -81,8 +81,11 @@ static inline void cpu_print(const struct cpu *c, uint64_t events)
 	printf("cpu_us %.3f\n", sum);
 }
 
-/* From 127.0.0.1, or its n-th neighbour. */
-static inline int dial(unsigned port, unsigned neighbour)
+/*
+ * From 127.0.0.1, or its n-th neighbour. ahead: bytes that the socket takes before
+ * they are read; 0 for as many as it likes.
+ */
+static inline int dial(unsigned port, unsigned neighbour, int ahead)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)port),
@@ -93,6 +96,8 @@ static inline int dial(unsigned port, unsigned neighbour)
 
 	need(fd >= 0);
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	if (ahead)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &ahead, sizeof(ahead));
 	if (neighbour)
 		need(bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0);
 	need(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0);

@@ -115,7 +115,7 @@ static void drain_all(unsigned port, int n, size_t bytes, int tell)
 	int *in = calloc((size_t)n, sizeof(int));
 
 	for (int i = 0; i < n; i++)
-		in[i] = dial(port, (unsigned)i / 20000);
+		in[i] = dial(port, (unsigned)i / 20000, 0);
 	drain(in, n, bytes, tell);
 }
 
@@ -186,7 +186,7 @@ static void call_often(unsigned port)
 	char b[REQUEST] = {0};
 
 	for (;;) {
-		int fd = dial(port, 0);
+		int fd = dial(port, 0, 0);
 
 		say_all(fd, b, REQUEST);
 		need(recv(fd, b, ANSWER, MSG_WAITALL) == ANSWER);
@@ -229,7 +229,7 @@ static void shake_often(unsigned port, bool resumed)
 		SSL *s = SSL_new(ctx);
 		char c;
 
-		SSL_set_fd(s, dial(port, 0));
+		SSL_set_fd(s, dial(port, 0, 0));
 		need(!session || SSL_set_session(s, session));
 		need(SSL_connect(s) == 1);
 		need(first || SSL_session_reused(s) == resumed);

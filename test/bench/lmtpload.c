@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < clients; i++) {
 		c[i].number = (unsigned)i;
 		c[i].to = argv[5 + i % (argc - 5)];
-		c[i].fd = dial(job.port, 0);
+		c[i].fd = dial(job.port, 0, 0);
 		c[i].in = fdopen(dup(c[i].fd), "r");
 		reply(&c[i], '2');
 		say_all(c[i].fd, "LHLO bench\r\n", 12);

@@ -28,6 +28,8 @@
 #include "test/bench/lib/peek.h"
 
 #define SLICES 5
+/* Else what is measured beside a download is how fast we read. */
+#define AHEAD 262144
 
 static void print_rate(uint64_t events, uint64_t from_ns)
 {
@@ -162,7 +164,7 @@ static void push_slice(struct watch *w, int rounds, int quiet, struct cpu *cpu)
 
 static void push(const struct wire_to *to, char **arg)
 {
-	struct wire_to plain = *to;
+	struct wire_to plain = *to, mine = *to;
 	struct watch w = {.change = arg + 3};
 	struct cpu cpu = {.pids = arg + 8};
 	int rounds = atoi(arg[5]), quiet = atoi(arg[6]);
@@ -171,7 +173,9 @@ static void push(const struct wire_to *to, char **arg)
 	rounds += rounds & 1; /* what is set is unset */
 	plain.port = (unsigned)atoi(arg[2]);
 	plain.tls = plain.h2 = plain.deflate = false;
-	crowd_open(&w.watchers, to, (size_t)atoi(arg[1]), NULL, 0);
+	if (strcmp(arg[7], "-") != 0)
+		mine.ahead = AHEAD;
+	crowd_open(&w.watchers, &mine, (size_t)atoi(arg[1]), NULL, 0);
 	crowd_open(&w.maker, &plain, 1, NULL, 0);
 	crowd_enable(&w.watchers, w.watchers.n, arg[0]);
 	for (int r = 0; r < 4; r++)

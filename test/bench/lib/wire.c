@@ -346,7 +346,7 @@ struct wire *wire_open(const struct wire_to *to, size_t number)
 
 	w->to = *to;
 	w->in = &w->early;
-	w->fd = dial(to->port, (unsigned)(number / PER_ADDRESS));
+	w->fd = dial(to->port, (unsigned)(number / PER_ADDRESS), to->ahead);
 	need(fcntl(w->fd, F_SETFL, O_NONBLOCK) == 0);
 	if (to->tls)
 		shake_hands(w);

@@ -18,6 +18,7 @@ struct wire_to {
 	unsigned port;
 	bool tls, h2;
 	bool deflate; /* permessage-deflate is offered, and must be taken */
+	int ahead;    /* bytes that wait unread for us; 0 for any number */
 	const char *path;
 	const char *auth; /* the Authorization field; "" for none */
 };
