@@ -83,13 +83,17 @@ def pages(b, account):
     path = os.path.join(b.server.options["data-dir"], "accounts",
                         number_of(api.account_id), "mail.db")
     api.close()
-    got, count = [], 150
-    while len(got) < SLICES:
+    # Few enough that a checkpoint seldom begins the WAL anew meanwhile.
+    got, count = [], 50
+    for _ in range(5 * SLICES):
         before, salt = wal_frames(path)
         deliver(b, 1, [account.name], count)
         after, now = wal_frames(path)
         if salt == now and after > before:
             got.append((after - before) / count)
+    if not got:
+        b.report.skip("pages of the WAL", "it began anew each time")
+        return
     b.report.line("LMTP, 8 KB, one client, pages of the WAL",
                   statistics.median(got), "pages", aim=most(11))
 
