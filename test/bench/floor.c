@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -84,6 +85,17 @@ static void on_death(int sig)
 	_exit(1); /* of a child that should not have ended: it has said why */
 }
 
+/* The other side. It ends with us, or who reads what we print would wait for it. */
+static pid_t begin(void)
+{
+	pid_t child = fork();
+
+	need(child >= 0);
+	if (child == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return child;
+}
+
 static void end(pid_t child)
 {
 	signal(SIGCHLD, SIG_DFL);
@@ -128,7 +140,7 @@ static void fanout(int n, size_t bytes, int rounds)
 	pid_t child;
 
 	need(pipe(tell) == 0);
-	child = fork();
+	child = begin();
 	if (child == 0)
 		drain_all(port, n, bytes, tell[1]);
 	for (int i = 0; i < n; i++) {
@@ -148,7 +160,7 @@ static void hops(int rounds)
 {
 	int there = eventfd(0, 0), back = eventfd(0, 0);
 	uint64_t *ns = calloc((size_t)rounds, sizeof(*ns)), v = 1;
-	pid_t child = fork();
+	pid_t child = begin();
 
 	if (child == 0) {
 		while (read(there, &v, 8) == 8)
@@ -199,7 +211,7 @@ static void setup(int count)
 	char b[REQUEST] = {0};
 	unsigned port;
 	int l = listener(&port);
-	pid_t child = fork();
+	pid_t child = begin();
 
 	if (child == 0)
 		call_often(port);
@@ -249,6 +261,8 @@ static void shake_one(SSL_CTX *ctx, int l, bool word)
 	SSL *s = SSL_new(ctx);
 	int fd = accept(l, NULL, NULL);
 
+	/* A ticket for a client that is gone already is a broken pipe. */
+	SSL_set_num_tickets(s, word);
 	need(fd >= 0 && SSL_set_fd(s, fd) && SSL_accept(s) == 1);
 	if (word)
 		need(SSL_write(s, "", 1) == 1);
@@ -266,11 +280,10 @@ static void shake(const char *cert, const char *key, bool resumed, int count)
 	need(SSL_CTX_use_certificate_chain_file(ctx, cert) == 1);
 	need(SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(ctx, 1);
-	child = fork();
+	child = begin();
 	if (child == 0)
 		shake_often(port, resumed);
-	shake_one(ctx, l, true);
+	shake_one(ctx, l, resumed);
 	for (int i = 0; i < SLICES; i++) {
 		uint64_t cpu = own_cpu_ns();
 
