@@ -211,6 +211,8 @@ static void on_session_error(struct h2 *h, ssize_t ret)
 {
 	if (ret == NGHTTP2_ERR_FLOODED) {
 		h2_calm(h, "too many frames to answer");
+	} else if (ret == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
+		h2_calm(h, "a head in too many frames");
 	} else {
 		metrics_add(METRIC_PROTOCOL_ERRORS, 1);
 		log_info("id=%llu peer=%s h2 error=\"%s\"",
