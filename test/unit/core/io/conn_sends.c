@@ -211,6 +211,24 @@ static void nothing_is_registered_once_it_is_open(void **state)
 	assert_int_equal(errno, EACCES);
 }
 
+static void a_ring_that_fails_loses_nothing(void **state)
+{
+	int fd, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	need_ring();
+	open_pairs(20);
+	conn_sends_close(loop);
+	fd = conn_sends_open(loop, &(struct err){0});
+	assert_true(fd >= 0 && null >= 0);
+	assert_int_equal(dup2(null, fd), fd);
+	close(null);
+	for (size_t i = 0; i < pairs; i++)
+		say(i, "hello");
+	for (size_t i = 0; i < pairs; i++)
+		assert_heard(i, "hello");
+	assert_null(loop_sends(loop));
+}
+
 static void a_kernel_that_has_none_is_said(void **state)
 {
 	struct rlimit was, none = {0, 0};
@@ -238,6 +256,7 @@ int main(void)
 		test(one_that_is_closed_with_its_last_words),
 		test(without_it_all_goes_on),
 		test(nothing_is_registered_once_it_is_open),
+		test(a_ring_that_fails_loses_nothing),
 		test(a_kernel_that_has_none_is_said),
 	};
 
