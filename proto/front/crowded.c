@@ -44,11 +44,9 @@ static void accept_and_close(struct front *f, struct stream *s,
 	const struct ws_handshake *hs, const char *why)
 {
 	struct ws_handshake plain = *hs;
-	struct ws_want want;
 
 	plain.deflate = (struct deflate_terms){0};
-	jws_want(f, &want);
-	ws_close(ws_accept(s, &plain, &want, &closing_ops, NULL), WS_TRY_LATER,
+	ws_close(jws_accept(f, s, &plain, &closing_ops, NULL), WS_TRY_LATER,
 		why);
 }
 
@@ -56,22 +54,11 @@ void crowded_serve(
 	struct front *f, struct stream *s, const struct http_request *r)
 {
 	struct ws_handshake hs;
-	struct ws_want want;
-	const char *why = NULL;
-	unsigned status;
 
-	if (!ws_wanted(r)) {
+	if (!ws_wanted(r))
 		say(s, OF_ADDRESS);
-		return;
-	}
-	jws_want(f, &want);
-	status = ws_check(r, &want, &why);
-	if (status) {
-		ws_refuse(s, status, why);
-		return;
-	}
-	ws_remember(r, &want, &hs);
-	accept_and_close(f, s, &hs, OF_ADDRESS);
+	else if (jws_handshake(f, s, r, &hs))
+		accept_and_close(f, s, &hs, OF_ADDRESS);
 }
 
 bool crowded_enter(const struct request *q, uint32_t *place_r)

@@ -84,19 +84,10 @@ static void serve_upgrade(
 static void serve_websocket(
 	struct front *f, struct stream *s, const struct http_request *r)
 {
-	struct ws_want want;
 	struct ws_handshake hs;
-	const char *why = NULL;
-	unsigned status;
 
-	jws_want(f, &want);
-	status = ws_check(r, &want, &why);
-	if (status) {
-		ws_refuse(s, status, why);
-		return;
-	}
-	ws_remember(r, &want, &hs);
-	request_new(f, s, r, &jws_kind, &hs);
+	if (jws_handshake(f, s, r, &hs))
+		request_new(f, s, r, &jws_kind, &hs);
 }
 
 /*

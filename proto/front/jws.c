@@ -134,14 +134,36 @@ static uint64_t max_message(void)
 	return conf_get()->max_size_request;
 }
 
-void jws_want(struct front *f, struct ws_want *want_r)
+static struct ws_want want_of(struct front *f)
 {
-	*want_r = (struct ws_want){
+	return (struct ws_want){
 		.protocol = STR("jmap"),
 		.check_origin = true,
 		.max_message = max_message,
 		.set = &f->sockets,
 	};
+}
+
+bool jws_handshake(struct front *f, struct stream *s,
+	const struct http_request *r, struct ws_handshake *hs_r)
+{
+	struct ws_want want = want_of(f);
+	const char *why = NULL;
+	unsigned status = ws_check(r, &want, &why);
+
+	if (status)
+		ws_refuse(s, status, why);
+	else
+		ws_remember(r, &want, hs_r);
+	return !status;
+}
+
+struct ws *jws_accept(struct front *f, struct stream *s,
+	const struct ws_handshake *hs, const struct ws_ops *ops, void *up)
+{
+	struct ws_want want = want_of(f);
+
+	return ws_accept(s, hs, &want, ops, up);
 }
 
 /* The handshake's login is known: the request becomes a WebSocket. */
@@ -150,7 +172,6 @@ static void start(struct request *q, struct str name)
 	struct front *f = q->f;
 	struct stream *s = q->s;
 	struct ws_handshake hs = q->handshake;
-	struct ws_want want;
 	struct jws *j;
 	uint32_t place;
 
@@ -172,8 +193,7 @@ static void start(struct request *q, struct str name)
 	push_client_init(&j->push, f->hub, &push_ops);
 	account_add(j);
 	request_free(q);
-	jws_want(f, &want);
-	j->w = ws_accept(s, &hs, &want, &jws_ops, j);
+	j->w = jws_accept(f, s, &hs, &jws_ops, j);
 }
 
 const struct request_kind jws_kind = {

@@ -109,8 +109,12 @@ void crowded_leave(struct front *f, uint32_t *place);
 void crowded_refuse(struct request *q);
 void crowded_refuse_websocket(struct request *q);
 
-/* What a WebSocket for JMAP wants of its handshake. */
-void jws_want(struct front *f, struct ws_want *want_r);
+/* A handshake for JMAP's WebSocket that we take; else it is refused, and false. */
+bool jws_handshake(struct front *f, struct stream *s,
+	const struct http_request *r, struct ws_handshake *hs_r);
+/* Opens that WebSocket. */
+struct ws *jws_accept(struct front *f, struct stream *s,
+	const struct ws_handshake *hs, const struct ws_ops *ops, void *up);
 /* All WebSockets of that account with a lower version: Close 1008. */
 void jws_revoke(struct front *f, uint64_t account, uint32_t version);
 /* All: Close 1001 when their calls are done. */
