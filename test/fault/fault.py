@@ -20,6 +20,7 @@ import threading
 import time
 
 import jmap
+import proc
 from carriers import GONE, json_of, open_ws
 from control import Peer
 from events import Source
@@ -448,22 +449,9 @@ def subjects(api):
 # ---- which worker has a connection? ------------------------------------------
 
 
-def inodes_of(pid):
-    """The sockets of a process."""
-    found = set()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            to = os.readlink(f"/proc/{pid}/fd/{fd}")
-        except FileNotFoundError:
-            continue
-        if to.startswith("socket:["):
-            found.add(to[8:-1])
-    return found
-
-
 def client_ports(server_port, pid):
     """The peers' ports of that process's connections on server_port."""
-    inodes = inodes_of(pid)
+    inodes = proc.sockets(pid)
     found = set()
     with open("/proc/net/tcp", encoding="ascii") as f:
         for line in f.readlines()[1:]:

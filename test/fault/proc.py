@@ -1,8 +1,11 @@
 """What the kernel says of a process: memory and descriptors."""
 
+import contextlib
 import os
 import re
 from collections import Counter
+
+from harness import wait_for
 
 
 def status_kb(pid, field):
@@ -39,18 +42,59 @@ def established(*ports):
     return found
 
 
+def links(pid):
+    """What its descriptors are, as the kernel names it."""
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(f"/proc/{pid}/fd/{fd}")
+
+
+def sockets(pid):
+    """Inodes."""
+    return {to[8:-1] for to in links(pid) if to.startswith("socket:[")}
+
+
 def descriptors(pid, *ports):
     """By kind, without the connections of clients that are there."""
-    clients = established(*ports)
-    kinds = Counter()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            to = os.readlink(f"/proc/{pid}/fd/{fd}")
-        except FileNotFoundError:
-            continue
-        if to.startswith("socket:["):
-            if to[8:-1] in clients:
-                continue
-            to = "socket"
-        kinds[re.sub(r"[0-9]+", "n", to)] += 1
-    return kinds
+    clients = {f"socket:[{inode}]" for inode in established(*ports)}
+    return Counter(re.sub(r"[0-9]+", "n", to.partition(":[")[0]
+                          if to.startswith("socket:[") else to)
+                   for to in links(pid) if to not in clients)
+
+
+MORE = 1 << 20  # bytes
+CACHES = 12 << 20  # the store's: SQLite's 2 MB for each of an account's handles
+FILES = 64  # of databases: 4 readers and a writer of an account, 3 each
+
+
+class Health:
+    """What processes hold, without what clients that are there hold in them.
+    growth: by pid, how many bytes more it may have later."""
+
+    def __init__(self, server, growth):
+        self.server = server
+        self.growth = growth
+        self.before = {pid: self.look(pid) for pid in growth}
+
+    def look(self, pid):
+        s = self.server
+        held = descriptors(pid, s.http, s.https, s.lmtp)
+        files = sum(held.pop(k) for k in list(held) if k.startswith("/")
+                    and not k.startswith("/memfd:"))
+        return held, files, shared_maps(pid), memory(pid)
+
+    def is_back(self, pid):
+        """A connection that was cut may be closed a moment later."""
+        held, files, maps, _ = self.look(pid)
+        was, _, maps_before, _ = self.before[pid]
+        return held <= was and files <= FILES and maps <= maps_before
+
+    def check(self):
+        for pid, growth in self.growth.items():
+            try:
+                wait_for("all is given back", lambda p=pid: self.is_back(p))
+            except AssertionError:
+                raise AssertionError(
+                    (self.before[pid], self.look(pid))) from None
+            grown = self.look(pid)[3] - self.before[pid][3]
+            assert grown < growth, f"{grown} bytes more"

@@ -25,8 +25,6 @@ from mail import deliver
 
 SENDERS = 4
 UNKNOWN = "unknown"
-FILES = 64  # of databases: 4 readers and a writer of an account, 3 each, and more
-CACHES = 12 << 20  # SQLite's 2 MB for each of an account's handles, and some
 
 
 class Ledger:
@@ -409,40 +407,17 @@ class Killer:
 STORE = ("store", 0)
 
 
-class Health:
-    """What processes hold that live on while others die."""
+class Health(proc.Health):
+    """Of those that live on while others die, in a pause of the load."""
 
-    def __init__(self, scene, pids, growth=1 << 20):
+    def __init__(self, scene, pids, growth=proc.MORE):
         self.scene = scene
-        self.pids = pids
-        self.growth = growth
         with scene.quiet():
-            self.before = {pid: self.look(pid) for pid in pids}
-
-    def look(self, pid):
-        s = self.scene.server
-        held = proc.descriptors(pid, s.http, s.https, s.lmtp)
-        files = sum(held.pop(k) for k in list(held) if k.startswith("/")
-                    and not k.startswith("/memfd:"))
-        return held, files, proc.shared_maps(pid), proc.memory(pid)
-
-    def is_back(self, pid):
-        """A connection that was cut may be closed a moment later."""
-        held, files, maps, _ = self.look(pid)
-        was, _, maps_before, _ = self.before[pid]
-        return held <= was and files <= FILES and maps <= maps_before
+            super().__init__(scene.server, dict.fromkeys(pids, growth))
 
     def check(self):
         with self.scene.quiet():
-            for pid in self.pids:
-                try:
-                    harness.wait_for("all is given back",
-                                     lambda p=pid: self.is_back(p))
-                except AssertionError:
-                    raise AssertionError((self.before[pid],
-                                          self.look(pid))) from None
-                grown = self.look(pid)[3] - self.before[pid][3]
-                assert grown < self.growth, f"{grown} bytes more"
+            super().check()
 
 
 def all_kills(scene):
@@ -452,7 +427,7 @@ def all_kills(scene):
     for name in ["worker", "store"] * 11 + ["both"] * 4:
         killer.kill(name)
     master = Health(scene, [scene.server.proc.pid])
-    store = Health(scene, scene.server.pids("store"), CACHES)
+    store = Health(scene, scene.server.pids("store"), proc.CACHES)
     for _ in range(37):
         killer.kill("worker")
     store.check()

@@ -123,43 +123,11 @@ def all_more(threads, n):
 
 # ---- SIGHUP ---------------------------------------------------------------------
 
-GROWTH = 1 << 20  # bytes; of the store more, since caches fill
-CACHES = 12 << 20
-FILES = 64  # of databases
-
-
-class Health:
-    """What all processes hold, without what a load holds in them."""
-
-    def __init__(self, server):
-        self.server = server
-        self.pids = {server.proc.pid: "master"}
-        for role in ("worker", "store"):
-            self.pids.update((pid, role) for pid in server.pids(role))
-        self.before = {pid: self.look(pid) for pid in self.pids}
-
-    def look(self, pid):
-        s = self.server
-        held = proc.descriptors(pid, s.http, s.https, s.lmtp)
-        files = sum(held.pop(k) for k in list(held) if k.startswith("/")
-                    and not k.startswith("/memfd:"))
-        return held, files, proc.shared_maps(pid), proc.memory(pid)
-
-    def is_back(self, pid):
-        held, files, maps, _ = self.look(pid)
-        was, _, maps_before, _ = self.before[pid]
-        return held <= was and files <= FILES and maps <= maps_before
-
-    def check(self):
-        for pid, role in self.pids.items():
-            try:
-                wait_for("it holds no more", lambda p=pid: self.is_back(p))
-            except AssertionError:
-                raise AssertionError(
-                    (role, self.before[pid], self.look(pid))) from None
-            grown = self.look(pid)[3] - self.before[pid][3]
-            assert grown < (CACHES if role == "store" else GROWTH), (
-                f"{role}: {grown} bytes more")
+def health(server):
+    return proc.Health(server, {
+        server.proc.pid: proc.MORE,
+        **dict.fromkeys(server.pids("worker"), proc.MORE),
+        **dict.fromkeys(server.pids("store"), proc.CACHES)})
 
 
 def storm(server, n):
@@ -184,7 +152,7 @@ def test_a_hundred_reloads_under_load_disturb_nobody():
         with load(server, account) as threads:
             all_more(threads, 20)
             storm(server, 10)  # what warms up is not growth
-        health = Health(server)
+        before = health(server)
         with load(server, account) as threads:
             storm(server, 40)
             for _ in range(60):  # and some that the last has not yet ended
@@ -192,7 +160,7 @@ def test_a_hundred_reloads_under_load_disturb_nobody():
                 threads[0].more(1)
             assert server.hup().startswith("reloaded")
             all_more(threads, 20)
-        health.check()
+        before.check()
         newest = fault.states(api)
         for w in watchers:
             w.wait_told(newest)
