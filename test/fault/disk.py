@@ -10,19 +10,16 @@ kernel says so once and has forgotten."""
 
 import ctypes
 import errno
-import functools
 import mmap
 import os
 import pwd
 import random
 import shutil
 import struct
-import subprocess
 import tempfile
 
-import pytest
-
 import harness
+from preload import library, need_preload
 
 (CREATE, WRITE, TRUNCATE, SYNC, SYNC_FAILED, FOLDER_SYNC, ALL_SYNC, MKDIR, RMDIR,
  UNLINK, RENAME, LINK, OPEN, READ) = range(1, 15)
@@ -42,36 +39,11 @@ class Control(ctypes.Structure):
                 ("pattern", ctypes.c_char * 256)]
 
 
-@functools.cache
-def library():
-    """disk.c, compiled once for all tests of this process."""
-    folder = tempfile.mkdtemp(prefix="jmapd-disk-")
-    os.chmod(folder, 0o755)
-    import atexit
-    atexit.register(shutil.rmtree, folder, True)
-    path = os.path.join(folder, "disk.so")
-    source = os.path.join(os.path.dirname(__file__), "disk.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", path, source],
-                   check=True)
-    return path
-
-
-def need_disk():
-    if harness.UNDER or sanitized():
-        pytest.skip("a sanitizer or valgrind wants to be loaded first")
-
-
-def sanitized():
-    with open(harness.JMAPD, "rb") as f:
-        program = f.read()
-    return b"__asan_init" in program or b"__tsan_init" in program
-
-
 class Disk(harness.Server):
     """Its data-dir is empty when the journal begins."""
 
     def __init__(self, sync_us=0, start=True, **options):
-        need_disk()
+        need_preload()
         self.own = tempfile.mkdtemp(prefix="jmapd-disk-")
         os.chmod(self.own, 0o755)
         self.journal = os.path.join(self.own, "journal")
@@ -85,7 +57,7 @@ class Disk(harness.Server):
         super().__init__(start=start, **options)
 
     def environment(self):
-        return {"LD_PRELOAD": library(), "TEST_DISK": self.own,
+        return {"LD_PRELOAD": library("disk"), "TEST_DISK": self.own,
                 "TEST_DISK_DATA": self.options["data-dir"]}
 
     def remove(self):

@@ -2,13 +2,10 @@
 its own: deadlines, throttles, tickets, and what counts changes."""
 
 import ctypes
-import functools
 import mmap
 import os
-import shutil
 import socket
 import ssl
-import subprocess
 import tempfile
 import time
 from datetime import datetime
@@ -19,9 +16,9 @@ import pytest
 import fault
 import harness
 from carriers import CARRIERS
-from disk import need_disk
 from jmap import HttpApi, WsApi
 from mail import RawLmtp, deliver, message
+from preload import library, need_preload
 from raw import Raw, request
 from rawws import RawWs
 
@@ -30,25 +27,11 @@ YEAR = 365 * 24 * HOUR
 STEPS = [HOUR, -YEAR, 10 * YEAR, 0]  # from the kernel's own
 
 
-@functools.cache
-def library():
-    """clock.c, compiled once for all tests of this process."""
-    folder = tempfile.mkdtemp(prefix="jmapd-clock-")
-    os.chmod(folder, 0o755)
-    import atexit
-    atexit.register(shutil.rmtree, folder, True)
-    path = os.path.join(folder, "clock.so")
-    source = os.path.join(os.path.dirname(__file__), "clock.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", path, source],
-                   check=True)
-    return path
-
-
 class Server(harness.Server):
     """With a wall clock of its own."""
 
     def __init__(self, **options):
-        need_disk()
+        need_preload()
         fd, self.clock_path = tempfile.mkstemp(prefix="jmapd-clock-")
         os.ftruncate(fd, 8)
         self.offset = ctypes.c_int64.from_buffer(mmap.mmap(fd, 8))
@@ -56,7 +39,7 @@ class Server(harness.Server):
         super().__init__(log_level="info", worker_pool_size=1, **options)
 
     def environment(self):
-        return {"LD_PRELOAD": library(), "TEST_CLOCK": self.clock_path}
+        return {"LD_PRELOAD": library("clock"), "TEST_CLOCK": self.clock_path}
 
     def remove(self):
         super().remove()

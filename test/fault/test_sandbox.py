@@ -1,20 +1,18 @@
 """What a role has left once it serves, and what becomes of one that reaches for
 more: code of ours is loaded into it (escape.c) and tries."""
 
-import functools
 import os
 import shutil
 import socket
-import subprocess
 import tempfile
 
 import pytest
 
 import fault
 import harness
-from disk import need_disk as need_preload
 from jmap import HttpApi
 from mail import deliver
+from preload import library, need_preload
 
 
 def status_of(pid):
@@ -92,19 +90,6 @@ def need_sandbox():
         pytest.skip("no sandbox under a sanitizer or valgrind")
 
 
-@functools.cache
-def library():
-    folder = tempfile.mkdtemp(prefix="jmapd-escape-")
-    os.chmod(folder, 0o755)
-    import atexit
-    atexit.register(shutil.rmtree, folder, True)
-    path = os.path.join(folder, "escape.so")
-    source = os.path.join(os.path.dirname(__file__), "escape.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", path, source],
-                   check=True)
-    return path
-
-
 class Escape(harness.Server):
     """One worker or the store tries these ways at the next client or account."""
 
@@ -118,7 +103,7 @@ class Escape(harness.Server):
         super().__init__(allow_deaths=True, worker_pool_size=1, **options)
 
     def environment(self):
-        return {"LD_PRELOAD": library(), "TEST_ESCAPE": " ".join(self.ways),
+        return {"LD_PRELOAD": library("escape"), "TEST_ESCAPE": " ".join(self.ways),
                 "TEST_ESCAPE_ROLE": "@" + self.role,
                 "TEST_ESCAPE_DIR": self.out,
                 "TEST_ESCAPE_PORT": str(self.heard.getsockname()[1])}

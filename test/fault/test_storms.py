@@ -15,8 +15,6 @@ import ssl
 import struct
 import threading
 
-import pytest
-
 import fault
 import proc
 from carriers import CARRIERS, LINES
