@@ -260,7 +260,7 @@ def test_empty_fragments_count_too(open_ws):
 
 
 def test_a_peer_that_reads_no_answer_is_dropped():
-    with Server(ws_client_timeout=2, ws_heartbeat_interval=1) as s:
+    with Server(ws_client_timeout=5, ws_heartbeat_interval=1) as s:
         account = s.add_account()
         with RawWs(s.http, "/jmap/ws", account=account, rcvbuf=4096) as c:
             c.send_json({"@type": "Request", "id": "r", **big_call()})
